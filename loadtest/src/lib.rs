@@ -1,1 +1,12 @@
-//! loadtest
+//! Changes a cache cluster under load and measures cold against warm hit rate, beside what theory predicts.
+//!
+//! One run is: `scenario` (checked TOML) → the run loop (`drive`, `cluster`, `workload`) → `measure` (an `Outcome`)
+//! → `report` (end card, run.json, CSV, report.html) and a verdict. `live` shows it while it happens.
+
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod exit;
+pub mod live;
+pub mod report;
+pub mod scenario;

@@ -1,0 +1,370 @@
+//! What a run is: cluster, workload, load, backing store, phases, events and thresholds, already checked.
+//! Knows nothing of sockets, processes or clocks; `file` reads it from TOML, `drive` and `cluster` act on it.
+
+mod overrides;
+
+pub use overrides::Overrides;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A checked scenario: every name resolves, every number is in range, every event has a node to act on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Short name; also names the run's folder. `[a-z0-9-]` for built-ins, any text in a user's file.
+    pub name: String,
+    /// One sentence about what the run shows.
+    pub description: String,
+    /// One line of arithmetic: what theory says will happen.
+    pub theory: String,
+    /// The one seed: same keys, sizes, arrival times and random choices.
+    pub seed: u64,
+    /// Factor already applied to phases, event times and TTLs (1.0: as written).
+    pub time_scale: f64,
+    pub cluster: ClusterSpec,
+    pub workload: Workload,
+    pub load: Load,
+    pub backend: BackendSpec,
+    pub check: CheckSpec,
+    /// In order; at least one.
+    pub phases: Vec<Phase>,
+    /// Sorted by the time they fire.
+    pub events: Vec<Event>,
+    pub thresholds: Vec<Threshold>,
+    /// A cross product of hashes and cases, each run on a fresh cluster (`hash-shootout`). `phases` and `events` are empty then.
+    pub matrix: Option<Matrix>,
+    /// The whole scenario after `extends`, `--set` and defaults: what `scenario.toml` in the run's folder holds.
+    pub resolved_toml: String,
+}
+
+// ---- cluster ----------------------------------------------------------------------------------
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterSpec {
+    pub mode: ClusterMode,
+    /// Nodes at the start, 1 to 64. Named `node1`, `node2`, …; an added node takes the next free number.
+    pub nodes: usize,
+    pub node: NodeSpec,
+    /// `None`: direct mode, the load generator hashes for itself and talks to the nodes.
+    pub router: Option<RouterSpec>,
+    /// A name of `cluster::HashKind`.
+    pub hash: String,
+    pub on_node_down: OnNodeDown,
+}
+
+impl ClusterSpec {
+    /// Name of the `index`-th node (0-based): `node1` for 0.
+    #[must_use]
+    pub fn node_name(index: usize) -> String {
+        format!("node{}", index + 1)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClusterMode {
+    /// Real processes on loopback, started and stopped by the run.
+    Managed,
+    /// Nodes and router as threads of this process: fast and self-contained; cannot be killed with a signal.
+    Embedded,
+    /// Somebody else's cluster. Only events that go through the router or the protocol are possible.
+    Attach { router: Option<String>, router_admin: Option<String>, nodes: Vec<String> },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeSpec {
+    /// Memory limit of each node, bytes (`-m`).
+    pub memory_bytes: u64,
+    pub threads: usize,
+    /// Extra arguments for the node's command line.
+    pub args: Vec<String>,
+    /// Another memcached-speaking program to start instead of our own cache-node (it gets `-l 127.0.0.1 -p PORT -m MiB -t N -U 0`).
+    pub program: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouterSpec {
+    pub threads: usize,
+    pub args: Vec<String>,
+}
+
+/// What happens to the keys of a node that died (not removed on purpose).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNodeDown {
+    /// Its keys miss until it is back; the server list stays (the router's default).
+    Miss,
+    /// Its keys go to the other nodes until it is back: the server list shrinks.
+    Eject,
+}
+
+// ---- workload ---------------------------------------------------------------------------------
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// Distinct keys. For a trace: those the trace has, `keys` is ignored.
+    pub keys: u64,
+    pub popularity: Popularity,
+    /// Key length in bytes (the number is padded to it); ignored by traces.
+    pub key_size: Distribution,
+    /// Value length in bytes; drawn once per key from the seed, so a key keeps its size. Ignored by traces.
+    pub value_size: Distribution,
+    pub mix: Mix,
+    /// Keys per get; 1 is a plain get.
+    pub multiget: u32,
+    /// `None`: items never expire.
+    pub ttl: Option<Ttl>,
+    pub fill: Fill,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Popularity {
+    Uniform,
+    /// Exact Zipf over ranks, any `alpha` ≥ 0.
+    Zipf { alpha: f64 },
+    /// `ops` of the requests go to `data` of the keys (both fractions).
+    Hotspot { data: f64, ops: f64 },
+    /// Rows of a trace replayed in order.
+    Trace(TraceSpec),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSpec {
+    pub source: TraceSource,
+    /// Rows to replay at most.
+    pub limit: Option<u64>,
+    /// Start again from the top when the rows run out.
+    pub repeat: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum TraceSource {
+    /// The packaged trace: first 1,000,000 requests of Twitter's cluster 52.
+    TwitterC52,
+    /// `time_s,key,size[,op,ttl]` with a header row, `.csv` or `.csv.gz`.
+    File(PathBuf),
+}
+
+/// Shares of requests; they sum to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mix {
+    pub get: f64,
+    pub set: f64,
+    pub delete: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ttl {
+    pub base: Duration,
+    /// ± this fraction, uniform, drawn per set by the load generator.
+    pub jitter: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// A miss asks the backing store and sets what it got.
+    Lookaside,
+    /// A miss stays a miss.
+    None,
+}
+
+/// A number to be drawn, in mutilate's syntax (`fixed:200`, `gev:30.8,8.2,0.08`). Units are those of the field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Distribution {
+    Fixed(f64),
+    /// Uniform over `min..=max`.
+    Uniform { min: f64, max: f64 },
+    Normal { mean: f64, sd: f64 },
+    Exponential { mean: f64 },
+    /// Generalised Pareto: `loc + scale·(U^-shape − 1)/shape`.
+    Pareto { loc: f64, scale: f64, shape: f64 },
+    /// Generalised extreme value: `loc + scale·(E^-shape − 1)/shape`, E ~ Exp(1).
+    Gev { loc: f64, scale: f64, shape: f64 },
+    /// Mean of the variable itself (not of its logarithm), `sigma` of the logarithm.
+    Lognormal { mean: f64, sigma: f64 },
+}
+
+// ---- load and backing store -------------------------------------------------------------------
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    pub mode: LoadMode,
+    pub connections: usize,
+    /// A reply later than this is an error.
+    pub timeout: Duration,
+    /// Open loop only: arrivals beyond this many unanswered requests are dropped and counted.
+    pub max_in_flight: usize,
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LoadMode {
+    /// Arrivals at `rate` per second whatever the replies do; latency counts from the intended start.
+    Open { rate: f64, arrival: Arrival },
+    /// As fast as replies come, `pipeline` requests outstanding per connection. No meaningful latency under load.
+    Closed { pipeline: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    Poisson,
+    Constant,
+}
+
+/// The simulated backing store a miss must ask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackendSpec {
+    /// Queries per second it can complete; 0 is unlimited.
+    pub capacity: f64,
+    /// Service time when idle, seconds.
+    pub latency: Distribution,
+    /// Waiting queries at most; beyond it a query fails at once. 0 is unbounded.
+    pub queue_max: usize,
+    /// The client gives up after this long.
+    pub timeout: Duration,
+    /// Fill the cache from an answer that came after the client gave up.
+    pub late_fill: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckSpec {
+    /// Keys asked of the router (`__mcrouter__.route`) around each event to hold its map against ours. 0: none.
+    pub sample_keys: u32,
+}
+
+// ---- timeline ---------------------------------------------------------------------------------
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    pub name: String,
+    pub kind: PhaseKind,
+    pub length: PhaseLength,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseKind {
+    /// Filling the cache; not part of any verdict.
+    Warmup,
+    /// The warm hit rate is the mean over the latest baseline phase before an event.
+    Baseline,
+    Measure,
+    Cooldown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PhaseLength {
+    Time(Duration),
+    /// Requests issued.
+    Requests(u64),
+    /// Until the hit rate moves less than `slope` (fraction) over `over`, at most `max`.
+    UntilSteady { slope: f64, over: Duration, max: Duration },
+    /// Until a trace has no more rows.
+    TraceEnd,
+}
+
+/// A moment, counted from the start of the run or of a phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// Index into `phases`; `None` is the start of the run.
+    pub phase: Option<usize>,
+    pub offset: Offset,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Offset {
+    Time(Duration),
+    /// After this many requests have been issued since the moment's origin.
+    Requests(u64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub at: Moment,
+    pub action: Action,
+    /// The words of the file: `resize+0s`.
+    pub at_text: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start `count` nodes and put them into the pool.
+    AddNode { count: usize },
+    /// Planned: out of the pool first, then stopped.
+    RemoveNode { node: NodeRef },
+    /// SIGKILL (or the embedded equivalent); the pool's list follows `on_node_down`.
+    KillNode { node: NodeRef },
+    /// Kill, wait `down`, start again, empty.
+    RestartNode { node: NodeRef, down: Duration },
+    /// `flush_all` on every node.
+    Flush,
+    FlushNode { node: NodeRef },
+    /// The same servers under another hash.
+    SetHash { hash: String },
+    /// Another request rate from now on.
+    Rate { to: f64 },
+    /// A note on the chart.
+    Mark { text: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeRef {
+    /// `node2`.
+    Name(String),
+    /// Drawn from the seed.
+    Random,
+    /// The one with the largest share of requests so far.
+    Hottest,
+    /// The last in the list.
+    Last,
+}
+
+// ---- thresholds -------------------------------------------------------------------------------
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// As written: `resize.hit_rate.min >= 0.75 * steady.hit_rate`. Checked against the metric names of this scenario.
+    pub expr: String,
+    pub why: Option<String>,
+}
+
+// ---- matrix -----------------------------------------------------------------------------------
+
+/// Every hash times every case, each on a fresh cluster with the same workload and seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    pub hashes: Vec<String>,
+    pub cases: Vec<MatrixCase>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatrixCase {
+    /// `4 nodes, add 1`.
+    pub name: String,
+    pub nodes: usize,
+    pub action: Action,
+    /// Requests issued before the action.
+    pub warm_requests: u64,
+    /// The warm hit rate is the mean over this many requests before the action.
+    pub baseline_requests: u64,
+    /// Requests issued after it.
+    pub after_requests: u64,
+    /// Reference figures per hash, to print beside ours. `any` holds for every hash.
+    pub expected: Vec<Expected>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    /// `None`: every hash.
+    pub hash: Option<String>,
+    /// Hit rates, fractions.
+    pub warm: f64,
+    pub first_5k: f64,
+    pub first_20k: f64,
+    pub to_95_requests: u64,
+    /// Largest difference allowed, as a fraction.
+    pub tolerance: f64,
+}
