@@ -8,5 +8,6 @@ pub mod clock;
 pub mod command;
 pub mod exit;
 pub mod live;
+pub mod measure;
 pub mod report;
 pub mod scenario;
