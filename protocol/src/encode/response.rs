@@ -1,0 +1,99 @@
+//! What a server writes. The constants are whole lines, CR LF included.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::response::Response;
+
+macro_rules! lines {
+    ($($(#[$doc:meta])* $name:ident = $line:literal;)*) => {
+        $($(#[$doc])* #[doc = concat!("`", $line, "`")] pub const $name: &[u8] = concat!($line, "\r\n").as_bytes();)*
+    };
+}
+
+lines! {
+    END = "END";
+    STORED = "STORED";
+    NOT_STORED = "NOT_STORED";
+    EXISTS = "EXISTS";
+    NOT_FOUND = "NOT_FOUND";
+    DELETED = "DELETED";
+    TOUCHED = "TOUCHED";
+    OK = "OK";
+    RESET = "RESET";
+    ERROR = "ERROR";
+    BAD_COMMAND_LINE = "CLIENT_ERROR bad command line format";
+    BAD_DATA_CHUNK = "CLIENT_ERROR bad data chunk";
+    INVALID_EXPTIME = "CLIENT_ERROR invalid exptime argument";
+    INVALID_DELTA = "CLIENT_ERROR invalid numeric delta argument";
+    NON_NUMERIC = "CLIENT_ERROR cannot increment or decrement non-numeric value";
+    INVALID_FLAG = "CLIENT_ERROR invalid flag";
+    DUPLICATE_FLAG = "CLIENT_ERROR duplicate flag";
+    INVALID_OR_DUPLICATE_FLAG = "CLIENT_ERROR invalid or duplicate flag";
+    BAD_TOKEN = "CLIENT_ERROR bad token in command line format";
+    KEY_DECODING = "CLIENT_ERROR error decoding key";
+    OPAQUE_TOO_LONG = "CLIENT_ERROR opaque token too long";
+    TOO_MANY_FLAGS = "CLIENT_ERROR options flags are too long";
+    INVALID_SET_MODE = "CLIENT_ERROR invalid mode for ms M token";
+    INVALID_ARITH_MODE = "CLIENT_ERROR invalid mode for ma M token";
+    FLUSH_NOT_ALLOWED = "CLIENT_ERROR flush_all not allowed";
+    LINE_TOO_LONG = "CLIENT_ERROR line too long";
+    VALUE_TOO_LARGE = "SERVER_ERROR object too large for cache";
+    OUT_OF_MEMORY_STORING = "SERVER_ERROR out of memory storing object";
+    OUT_OF_MEMORY_READING = "SERVER_ERROR Out of memory during read";
+    OUT_OF_MEMORY = "SERVER_ERROR out of memory";
+    MALFORMED_REPLY = "SERVER_ERROR malformed reply from upstream";
+    REPLY_TOO_LARGE = "SERVER_ERROR reply from upstream too large";
+    SHUTDOWN_NOT_ENABLED = "SERVER_ERROR: shutdown not enabled";
+    TOO_MANY_CONNECTIONS = "ERROR Too many open connections";
+}
+
+/// Appends `VALUE key flags len [cas]` and the line's end. The value and [`CRLF`](super::CRLF) follow it.
+#[inline]
+pub fn value_header(out: &mut BytesMut, key: &[u8], flags: u32, len: usize, cas: Option<u64>) {
+    let _ = (out, key, flags, len, cas);
+}
+
+/// Appends a whole VALUE block.
+#[inline]
+pub fn value(out: &mut BytesMut, key: &[u8], flags: u32, data: &[u8], cas: Option<u64>) {
+    value_header(out, key, flags, data.len(), cas);
+    out.put_slice(data);
+    out.put_slice(super::CRLF);
+}
+
+/// Appends a bare number: the answer to `incr` and `decr`.
+#[inline]
+pub fn number(out: &mut BytesMut, number: u64) {
+    super::number(out, number);
+    out.put_slice(super::CRLF);
+}
+
+/// Appends `VERSION version`.
+pub fn version(out: &mut BytesMut, version: &[u8]) {
+    let _ = (out, version);
+}
+
+/// Appends `STAT name value`.
+pub fn stat(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    let _ = (out, name, value);
+}
+
+/// Appends `STAT name number`.
+pub fn stat_number(out: &mut BytesMut, name: &[u8], number: u64) {
+    let _ = (out, name, number);
+}
+
+/// Appends `CLIENT_ERROR message`.
+pub fn client_error(out: &mut BytesMut, message: &[u8]) {
+    let _ = (out, message);
+}
+
+/// Appends `SERVER_ERROR message`.
+pub fn server_error(out: &mut BytesMut, message: &[u8]) {
+    let _ = (out, message);
+}
+
+/// Appends any reply.
+pub fn response(out: &mut BytesMut, response: &Response<'_>) {
+    let _ = (out, response);
+}
