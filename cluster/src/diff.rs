@@ -1,0 +1,125 @@
+//! What moves when one placement replaces another: by key, by request weight, and per server.
+//!
+//! Owners are compared by server **name**: a server that keeps its name keeps its keys, whatever its position.
+
+use std::collections::HashMap;
+
+use crate::hash::placement::Placement;
+
+/// What a change of placement moved, out of the keys it was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// Keys looked at.
+    pub total: u64,
+    /// Keys whose owner has another name.
+    pub moved: u64,
+    /// The weights of the keys looked at, summed (requests per key, bytes per key).
+    pub total_weight: u64,
+    /// The weights of the keys that moved, summed.
+    pub moved_weight: u64,
+    /// One row per server of either side: the old list in its order, then those that are new.
+    pub servers: Vec<ServerChange>,
+}
+
+/// What one server gave and got.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerChange {
+    /// The server.
+    pub name: String,
+    /// Keys it owned before.
+    pub before: u64,
+    /// Keys it owns after.
+    pub after: u64,
+    /// Keys that came to it.
+    pub gained: u64,
+    /// Keys that left it.
+    pub lost: u64,
+    /// The weight of the keys it owned before.
+    pub before_weight: u64,
+    /// The weight of the keys it owns after.
+    pub after_weight: u64,
+    /// The weight of the keys that came.
+    pub gained_weight: u64,
+    /// The weight of the keys that left.
+    pub lost_weight: u64,
+}
+
+impl Moved {
+    /// The share of keys whose owner changed, from 0 to 1; 0 if there were no keys.
+    pub fn key_fraction(&self) -> f64 {
+        share(self.moved, self.total)
+    }
+
+    /// The share of requests (of weight) to keys whose owner changed, from 0 to 1; 0 if there was no weight.
+    pub fn request_fraction(&self) -> f64 {
+        share(self.moved_weight, self.total_weight)
+    }
+}
+
+/// Compares the owners of `keys`, each given with its weight (1, or how often it is asked for), before and after.
+pub fn moved<K: AsRef<[u8]>>(
+    old: &Placement,
+    new: &Placement,
+    keys: impl IntoIterator<Item = (K, u64)>,
+) -> Moved {
+    let mut rows: Vec<ServerChange> = old
+        .names()
+        .iter()
+        .map(|name| ServerChange {
+            name: name.to_string(),
+            ..ServerChange::default()
+        })
+        .collect();
+    let row_of_old: HashMap<&str, usize> = old
+        .names()
+        .iter()
+        .enumerate()
+        .map(|(row, name)| (&**name, row))
+        .collect();
+    let row_of_new: Vec<usize> = new
+        .names()
+        .iter()
+        .map(|name| {
+            row_of_old.get(&**name).copied().unwrap_or_else(|| {
+                rows.push(ServerChange {
+                    name: name.to_string(),
+                    ..ServerChange::default()
+                });
+                rows.len() - 1
+            })
+        })
+        .collect();
+
+    let mut result = Moved::default();
+    for (key, weight) in keys {
+        let (from, to) = (old.owner(key.as_ref()), row_of_new[new.owner(key.as_ref())]);
+        result.total += 1;
+        result.total_weight += weight;
+        rows[from].before += 1;
+        rows[from].before_weight += weight;
+        rows[to].after += 1;
+        rows[to].after_weight += weight;
+        if from != to {
+            result.moved += 1;
+            result.moved_weight += weight;
+            rows[from].lost += 1;
+            rows[from].lost_weight += weight;
+            rows[to].gained += 1;
+            rows[to].gained_weight += weight;
+        }
+    }
+    result.servers = rows;
+    result
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share needs no more than a double's 53 bits"
+)]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
