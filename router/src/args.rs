@@ -1,0 +1,178 @@
+//! The command line. What it means is settled in `config`; nothing here opens a file or a socket.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// A memcached proxy: consistent hashing, replicated pools, failover, live configuration.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "router", version, about, max_term_width = 110)]
+#[command(group = clap::ArgGroup::new("pool").args(["sharded", "replicated", "embedded", "config"]))]
+pub struct Options {
+    /// TCP port for clients; 0 takes any free one.
+    #[arg(short, long, default_value_t = 11211, value_name = "PORT")]
+    pub port: u16,
+    /// Address to listen on.
+    #[arg(short, long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDR")]
+    pub listen: IpAddr,
+    /// Worker threads, each with its own listener, clients and server connections; 0 takes one per core.
+    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+    /// Admin HTTP address: /healthz /readyz /metrics /topology.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin: Option<String>,
+
+    /// One pool `main`, each key on one of these servers.
+    #[arg(long, value_name = "[NAME=]HOST:PORT,…", value_delimiter = ',')]
+    pub sharded: Vec<String>,
+    /// One pool `main`, each key on all of these servers.
+    #[arg(long, value_name = "[NAME=]HOST:PORT,…", value_delimiter = ',')]
+    pub replicated: Vec<String>,
+    /// One sharded pool `main` of N cache nodes inside this process.
+    #[arg(long, value_name = "N")]
+    pub embedded: Option<usize>,
+    /// A configuration file in mcrouter's JSON; watched, and read again on SIGHUP.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How `--sharded` and `--embedded` place keys.
+    #[arg(long, default_value = "rendezvous", value_name = "NAME")]
+    pub hash: String,
+    /// Memory of each embedded cache node, in MiB.
+    #[arg(long, default_value_t = 64, value_name = "MIB")]
+    pub embedded_memory: u64,
+
+    /// Check the configuration and exit: 0 if it is good, 2 with the reason if not.
+    #[arg(long)]
+    pub check: bool,
+
+    /// How long a server may take to answer, unless its pool says otherwise.
+    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub server_timeout: Duration,
+    /// How long a connection to a server may take to open, unless its pool says otherwise.
+    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub connect_timeout: Duration,
+    /// Timeouts in a row after which a server is not asked any more until it answers a probe.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub timeouts_until_tko: u32,
+    /// Requests that may wait for one server's replies, per worker; more are refused.
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    pub max_inflight: usize,
+    /// Longest value taken from a client (`64KiB`, `1MiB`, memcached's `1m`).
+    #[arg(short = 'I', long, default_value = "16MiB", value_parser = bytes, value_name = "SIZE")]
+    pub max_value: usize,
+    /// Clients at a time; more are told so and closed.
+    #[arg(short = 'c', long, default_value_t = 65_536, value_name = "N")]
+    pub max_connections: usize,
+    /// What `flush_all` does.
+    #[arg(long, default_value = "deny", value_name = "WHAT")]
+    pub flush_all: FlushPolicy,
+    /// The same as `--flush-all broadcast` (mcrouter's name for it).
+    #[arg(long)]
+    pub enable_flush_cmd: bool,
+    /// What `version` answers: three numbers first, or clients refuse to talk.
+    #[arg(long, default_value = "1.6.40", value_name = "A.B.C")]
+    pub announce_version: String,
+    /// How long SIGTERM waits for replies still under way.
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub drain_timeout: Duration,
+    /// How often the configuration file is looked at.
+    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub config_poll: Duration,
+}
+
+/// What `flush_all` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FlushPolicy {
+    /// `SERVER_ERROR Command disabled`.
+    Deny,
+    /// Every server of every pool is flushed.
+    Broadcast,
+}
+
+impl Options {
+    /// Reads a command line, program name first.
+    ///
+    /// # Errors
+    /// What clap says of it, ready to print.
+    pub fn read<I, T>(args: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        Self::try_parse_from(args)
+    }
+
+    /// What `flush_all` does, by either flag.
+    #[must_use]
+    pub fn flush_policy(&self) -> FlushPolicy {
+        if self.enable_flush_cmd {
+            FlushPolicy::Broadcast
+        } else {
+            self.flush_all
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::parse_from(["router"])
+    }
+}
+
+/// A time with its unit: `200ms`, `1s`, `2m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let complaint = || format!("{text:?} is not a time with its unit, such as 200ms or 1s");
+    let number: u64 = number.parse().map_err(|_| complaint())?;
+    match unit {
+        "us" => Ok(Duration::from_micros(number)),
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(complaint()),
+    }
+}
+
+/// A size with its unit: `64KiB`, `1MiB`; memcached's `1m` and `512k` too.
+fn bytes(text: &str) -> Result<usize, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let complaint = || format!("{text:?} is not a size from 1KiB to 1GiB with its unit, such as 1MiB");
+    let number: usize = number.parse().map_err(|_| complaint())?;
+    let unit = match unit {
+        "KiB" | "k" | "K" => 1024,
+        "MiB" | "m" | "M" => 1024 * 1024,
+        "GiB" | "g" | "G" => 1024 * 1024 * 1024,
+        _ => return Err(complaint()),
+    };
+    number
+        .checked_mul(unit)
+        .filter(|size| (1024..=1024 * 1024 * 1024).contains(size))
+        .ok_or_else(complaint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, bytes, duration};
+    use std::time::Duration;
+
+    #[test]
+    fn times_and_sizes_need_their_units() {
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(bytes("1m"), Ok(1024 * 1024));
+        for wrong in ["5", "5 s", "s", "", "-1s"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+        for wrong in ["5", "MiB", "2GiB", "18446744073709551615k"] {
+            assert!(bytes(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn two_ways_to_name_the_servers_are_one_too_many() {
+        assert!(Options::read(["router", "--sharded", "a:1", "--embedded", "2"]).is_err());
+    }
+}
