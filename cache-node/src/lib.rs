@@ -1,1 +1,5 @@
 //! cache-node
+
+pub mod clock;
+pub mod store;
+pub mod ttl;
