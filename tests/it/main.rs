@@ -1,0 +1,13 @@
+//! Promises to users, a file each. What they need to run is said in `tests/README.md`.
+
+mod transcripts;
+
+/// Says that a check could not run here and why; with `HEARTH_REQUIRE_ALL` (as in CI) that is a failure.
+#[track_caller]
+fn skipped(what: &str, reason: &str) {
+    assert!(
+        std::env::var_os("HEARTH_REQUIRE_ALL").is_none(),
+        "{what} could not run: {reason}"
+    );
+    eprintln!("skipped: {what}: {reason}");
+}
