@@ -100,7 +100,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// `did you mean X? expected one of A, B, C`: what stands under the caret for an unknown name.
 #[must_use]
-pub fn one_of(word: &str, candidates: &[&str]) -> String {
+pub(super) fn one_of(word: &str, candidates: &[&str]) -> String {
     let list = candidates.join(", ");
     match nearest(word, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? expected one of: {list}"),

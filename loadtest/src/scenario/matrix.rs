@@ -43,7 +43,7 @@ fn read_case(mut table: Table<'_>, tolerance: f64) -> Result<MatrixCase> {
     }
     let mut requests = |key: &'static str, default: u64| Ok(table.integer(key, 1, u64::MAX >> 1)?.unwrap_or(default));
     let (warm_requests, baseline_requests, after_requests) =
-        (requests("warm_requests", 400_000)?, requests("baseline_requests", 100_000)?, requests("after_requests", 100_000)?);
+        (requests("warm_requests", 500_000)?, requests("baseline_requests", 100_000)?, requests("after_requests", 100_000)?);
     let expected = table.tables("expected", "`expected`")?;
     let expected = expected.into_iter().map(|row| read_expected(row, tolerance)).collect::<Result<_>>()?;
     table.finish()?;

@@ -1,14 +1,31 @@
 //! What a run is: cluster, workload, load, backing store, phases, events and thresholds, already checked.
 //! Knows nothing of sockets, processes or clocks; `file` reads it from TOML, `drive` and `cluster` act on it.
 
+pub mod builtin;
+mod diagnostic;
+mod emit;
+mod event;
+mod file;
+mod hash;
+mod matrix;
 mod overrides;
-
-pub use overrides::Overrides;
+mod quantity;
+mod reader;
+mod sections;
+pub mod threshold;
+mod timeline;
+mod tree;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cluster::HashKind;
 use serde::{Deserialize, Serialize};
+
+pub use diagnostic::{Diagnostic, Origin, Source, nearest};
+pub use file::{from_text, load};
+pub use overrides::Overrides;
+pub use quantity::{bytes_text, time_text};
 
 /// A checked scenario: every name resolves, every number is in range, every event has a node to act on.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +47,11 @@ pub struct Scenario {
     pub check: CheckSpec,
     /// In order; at least one.
     pub phases: Vec<Phase>,
-    /// Sorted by the time they fire.
+    /// In the order in which they fire where that is known beforehand, else as written; each waits for its own moment.
     pub events: Vec<Event>,
     pub thresholds: Vec<Threshold>,
     /// A cross product of hashes and cases, each run on a fresh cluster (`hash-shootout`). `phases` and `events` are empty then.
     pub matrix: Option<Matrix>,
-    /// The whole scenario after `extends`, `--set` and defaults: what `scenario.toml` in the run's folder holds.
-    pub resolved_toml: String,
 }
 
 // ---- cluster ----------------------------------------------------------------------------------
@@ -49,8 +64,7 @@ pub struct ClusterSpec {
     pub node: NodeSpec,
     /// `None`: direct mode, the load generator hashes for itself and talks to the nodes.
     pub router: Option<RouterSpec>,
-    /// A name of `cluster::HashKind`.
-    pub hash: String,
+    pub hash: HashKind,
     pub on_node_down: OnNodeDown,
 }
 
@@ -303,7 +317,7 @@ pub enum Action {
     Flush,
     FlushNode { node: NodeRef },
     /// The same servers under another hash.
-    SetHash { hash: String },
+    SetHash { hash: HashKind },
     /// Another request rate from now on.
     Rate { to: f64 },
     /// A note on the chart.
@@ -329,6 +343,7 @@ pub struct Threshold {
     /// As written: `resize.hit_rate.min >= 0.75 * steady.hit_rate`. Checked against the metric names of this scenario.
     pub expr: String,
     pub why: Option<String>,
+    pub condition: threshold::Condition,
 }
 
 // ---- matrix -----------------------------------------------------------------------------------
@@ -336,7 +351,7 @@ pub struct Threshold {
 /// Every hash times every case, each on a fresh cluster with the same workload and seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
-    pub hashes: Vec<String>,
+    pub hashes: Vec<HashKind>,
     pub cases: Vec<MatrixCase>,
 }
 
@@ -346,9 +361,9 @@ pub struct MatrixCase {
     pub name: String,
     pub nodes: usize,
     pub action: Action,
-    /// Requests issued before the action.
+    /// Requests issued before the action, the baseline among them.
     pub warm_requests: u64,
-    /// The warm hit rate is the mean over this many requests before the action.
+    /// The warm hit rate is the mean over the last so many of them.
     pub baseline_requests: u64,
     /// Requests issued after it.
     pub after_requests: u64,
@@ -359,7 +374,7 @@ pub struct MatrixCase {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
     /// `None`: every hash.
-    pub hash: Option<String>,
+    pub hash: Option<HashKind>,
     /// Hit rates, fractions.
     pub warm: f64,
     pub first_5k: f64,
@@ -368,3 +383,6 @@ pub struct Expected {
     /// Largest difference allowed, as a fraction.
     pub tolerance: f64,
 }
+
+#[cfg(test)]
+mod tests;

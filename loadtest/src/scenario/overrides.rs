@@ -21,4 +21,13 @@ pub struct Overrides {
     /// Nodes and router as threads of this process instead of processes of their own.
     #[arg(long)]
     pub embedded: bool,
+    /// One more threshold, e.g. `--threshold 'resize.hit_rate.min >= 0.6'` (repeatable).
+    #[arg(long, value_name = "EXPR")]
+    pub threshold: Vec<String>,
+    /// Ignore the scenario's own thresholds; those of `--threshold` still count.
+    #[arg(long)]
+    pub no_thresholds: bool,
+    /// Allow an attached cluster on other machines than this one.
+    #[arg(long)]
+    pub allow_remote: bool,
 }
