@@ -36,6 +36,12 @@ pub enum ProtocolError {
     /// The argument of a meta flag is not the number it should be.
     #[error("bad token in command line")]
     BadToken,
+    /// The `J` of a meta command is no unsigned 64-bit number.
+    #[error("invalid numeric initial value")]
+    InvalidInitial,
+    /// The `D` of a meta command is no unsigned 64-bit number.
+    #[error("invalid numeric delta value")]
+    InvalidMetaDelta,
     /// A key marked as base64 that is not.
     #[error("key is not base64")]
     KeyDecoding,
@@ -90,6 +96,8 @@ impl ProtocolError {
             Self::DuplicateFlag => lines::DUPLICATE_FLAG,
             Self::InvalidOrDuplicateFlag => lines::INVALID_OR_DUPLICATE_FLAG,
             Self::BadToken => lines::BAD_TOKEN,
+            Self::InvalidInitial => lines::INVALID_INITIAL,
+            Self::InvalidMetaDelta => lines::INVALID_META_DELTA,
             Self::KeyDecoding => lines::KEY_DECODING,
             Self::OpaqueTooLong => lines::OPAQUE_TOO_LONG,
             Self::TooManyFlags => lines::TOO_MANY_FLAGS,

@@ -12,9 +12,16 @@ mod exptime;
 mod key;
 mod limits;
 pub mod meta;
+mod parse;
 mod request;
 mod response;
 mod scan;
+#[doc(hidden)]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "claims that tests make; a panic is how they fail"
+)]
+pub mod testing;
 
 pub use decoder::{RequestDecoder, ResponseDecoder, ResponseStep, Step};
 pub use error::ProtocolError;

@@ -13,43 +13,97 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::meta::{Code, MetaKey, Response};
+use crate::meta::{Arith, Code, Debug, Delete, Flags, Get, MetaKey, Response, Set};
 
-/// Begins `mg key`, with the flag `b` if the key is base64.
+/// Begins `mg key`.
 #[inline]
 pub fn begin_get(out: &mut BytesMut, key: MetaKey<'_>) {
     begin(out, b"mg ", key);
 }
 
-/// Begins `md key`, with the flag `b` if the key is base64.
+/// Begins `md key`.
 #[inline]
 pub fn begin_delete(out: &mut BytesMut, key: MetaKey<'_>) {
     begin(out, b"md ", key);
 }
 
-/// Begins `ma key`, with the flag `b` if the key is base64.
+/// Begins `ma key`.
 #[inline]
 pub fn begin_arith(out: &mut BytesMut, key: MetaKey<'_>) {
     begin(out, b"ma ", key);
 }
 
-/// Begins `me key`, with the flag `b` if the key is base64.
+/// Begins `me key`.
 #[inline]
 pub fn begin_debug(out: &mut BytesMut, key: MetaKey<'_>) {
     begin(out, b"me ", key);
 }
 
-/// Begins `ms key len`, with the flag `b` if the key is base64. The line is ended by [`end_with_data`].
+/// Begins `ms key len`. The line is ended by [`end_with_data`], with `len` bytes.
 #[inline]
 pub fn begin_set(out: &mut BytesMut, key: MetaKey<'_>, len: usize) {
-    let _ = (out, key, len);
+    out.put_slice(b"ms ");
+    out.put_slice(key.wire());
+    super::space_number(out, len as u64);
+    flag_base64(out, key);
 }
 
+#[inline]
 fn begin(out: &mut BytesMut, verb: &[u8], key: MetaKey<'_>) {
     out.put_slice(verb);
     out.put_slice(key.wire());
+    flag_base64(out, key);
+}
+
+/// A key that is base64 says so on every line it stands on.
+#[inline]
+fn flag_base64(out: &mut BytesMut, key: MetaKey<'_>) {
     if key.is_base64() {
         flag(out, b'b');
+    }
+}
+
+/// Appends `mg`. The flags are spelled as in `get.flags`, which holds all there is to say.
+pub fn get(out: &mut BytesMut, get: &Get<'_>) {
+    line(out, b"mg ", get.key, get.flags);
+}
+
+/// Appends `md`. The flags are spelled as in `delete.flags`, which holds all there is to say.
+pub fn delete(out: &mut BytesMut, delete: &Delete<'_>) {
+    line(out, b"md ", delete.key, delete.flags);
+}
+
+/// Appends `ma`. The flags are spelled as in `arith.flags`, which holds all there is to say.
+pub fn arith(out: &mut BytesMut, arith: &Arith<'_>) {
+    line(out, b"ma ", arith.key, arith.flags);
+}
+
+/// Appends `me`. The flags are spelled as in `debug.flags`, which holds all there is to say.
+pub fn debug(out: &mut BytesMut, debug: &Debug<'_>) {
+    line(out, b"me ", debug.key, debug.flags);
+}
+
+/// Appends `ms` with its data block. The flags are spelled as in `set.flags`, which holds all there is to say.
+pub fn set(out: &mut BytesMut, set: &Set<'_>) {
+    out.put_slice(b"ms ");
+    out.put_slice(set.key.wire());
+    super::space_number(out, set.data.len() as u64);
+    push_flags(out, set.flags.as_wire());
+    end_with_data(out, set.data);
+}
+
+fn line(out: &mut BytesMut, verb: &[u8], key: MetaKey<'_>, flags: Flags<'_>) {
+    out.put_slice(verb);
+    out.put_slice(key.wire());
+    push_flags(out, flags.as_wire());
+    end(out);
+}
+
+#[inline]
+fn push_flags(out: &mut BytesMut, flags: &[u8]) {
+    if !flags.is_empty() {
+        out.put_u8(b' ');
+        out.put_slice(flags);
     }
 }
 
@@ -118,5 +172,16 @@ pub fn end_with_data(out: &mut BytesMut, data: &[u8]) {
 
 /// Appends any meta reply.
 pub fn response(out: &mut BytesMut, response: &Response<'_>) {
-    let _ = (out, response);
+    match response.data {
+        Some(data) => {
+            begin_value(out, data.len());
+            push_flags(out, response.flags);
+            end_with_data(out, data);
+        }
+        None => {
+            begin_reply(out, response.code);
+            push_flags(out, response.flags);
+            end(out);
+        }
+    }
 }

@@ -20,3 +20,10 @@ pub fn number(out: &mut BytesMut, number: u64) {
 pub fn signed(out: &mut BytesMut, number: i64) {
     out.put_slice(itoa::Buffer::new().format(number).as_bytes());
 }
+
+/// Appends a blank and a number in decimal.
+#[inline]
+fn space_number(out: &mut BytesMut, value: u64) {
+    out.put_u8(b' ');
+    number(out, value);
+}

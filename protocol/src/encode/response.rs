@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::{CRLF, space_number};
 use crate::response::Response;
 
 macro_rules! lines {
@@ -30,6 +31,8 @@ lines! {
     DUPLICATE_FLAG = "CLIENT_ERROR duplicate flag";
     INVALID_OR_DUPLICATE_FLAG = "CLIENT_ERROR invalid or duplicate flag";
     BAD_TOKEN = "CLIENT_ERROR bad token in command line format";
+    INVALID_INITIAL = "CLIENT_ERROR invalid numeric initial value";
+    INVALID_META_DELTA = "CLIENT_ERROR invalid numeric delta value";
     KEY_DECODING = "CLIENT_ERROR error decoding key";
     OPAQUE_TOO_LONG = "CLIENT_ERROR opaque token too long";
     TOO_MANY_FLAGS = "CLIENT_ERROR options flags are too long";
@@ -47,53 +50,101 @@ lines! {
     TOO_MANY_CONNECTIONS = "ERROR Too many open connections";
 }
 
-/// Appends `VALUE key flags len [cas]` and the line's end. The value and [`CRLF`](super::CRLF) follow it.
+/// Appends `VALUE key flags len [cas]` and the line's end. The value and [`CRLF`] follow it; room for them is made
+/// here, so that one reservation serves the whole block.
 #[inline]
 pub fn value_header(out: &mut BytesMut, key: &[u8], flags: u32, len: usize, cas: Option<u64>) {
-    let _ = (out, key, flags, len, cas);
+    out.reserve(key.len() + len + VALUE_OVERHEAD);
+    out.put_slice(b"VALUE ");
+    out.put_slice(key);
+    space_number(out, u64::from(flags));
+    space_number(out, len as u64);
+    if let Some(cas) = cas {
+        space_number(out, cas);
+    }
+    out.put_slice(CRLF);
 }
+
+/// What a VALUE block may have besides key and value: the word, three numbers of at most 20 digits, blanks, two line
+/// ends.
+const VALUE_OVERHEAD: usize = 6 + 3 * 21 + 2 * CRLF.len();
 
 /// Appends a whole VALUE block.
 #[inline]
 pub fn value(out: &mut BytesMut, key: &[u8], flags: u32, data: &[u8], cas: Option<u64>) {
     value_header(out, key, flags, data.len(), cas);
     out.put_slice(data);
-    out.put_slice(super::CRLF);
+    out.put_slice(CRLF);
 }
 
 /// Appends a bare number: the answer to `incr` and `decr`.
 #[inline]
 pub fn number(out: &mut BytesMut, number: u64) {
     super::number(out, number);
-    out.put_slice(super::CRLF);
+    out.put_slice(CRLF);
 }
 
 /// Appends `VERSION version`.
 pub fn version(out: &mut BytesMut, version: &[u8]) {
-    let _ = (out, version);
+    line(out, b"VERSION ", version);
 }
 
 /// Appends `STAT name value`.
 pub fn stat(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    let _ = (out, name, value);
+    out.put_slice(b"STAT ");
+    out.put_slice(name);
+    line(out, b" ", value);
 }
 
 /// Appends `STAT name number`.
 pub fn stat_number(out: &mut BytesMut, name: &[u8], number: u64) {
-    let _ = (out, name, number);
+    out.put_slice(b"STAT ");
+    out.put_slice(name);
+    space_number(out, number);
+    out.put_slice(CRLF);
 }
 
-/// Appends `CLIENT_ERROR message`.
+/// Appends `CLIENT_ERROR message`. The message must not hold a LF.
 pub fn client_error(out: &mut BytesMut, message: &[u8]) {
-    let _ = (out, message);
+    line(out, b"CLIENT_ERROR ", message);
 }
 
-/// Appends `SERVER_ERROR message`.
+/// Appends `SERVER_ERROR message`. The message must not hold a LF.
 pub fn server_error(out: &mut BytesMut, message: &[u8]) {
-    let _ = (out, message);
+    line(out, b"SERVER_ERROR ", message);
+}
+
+fn line(out: &mut BytesMut, word: &[u8], rest: &[u8]) {
+    out.put_slice(word);
+    out.put_slice(rest);
+    out.put_slice(CRLF);
 }
 
 /// Appends any reply.
 pub fn response(out: &mut BytesMut, response: &Response<'_>) {
-    let _ = (out, response);
+    match *response {
+        Response::Value {
+            key,
+            flags,
+            cas,
+            data,
+        } => value(out, key, flags, data, cas),
+        Response::End => out.put_slice(END),
+        Response::Stored => out.put_slice(STORED),
+        Response::NotStored => out.put_slice(NOT_STORED),
+        Response::Exists => out.put_slice(EXISTS),
+        Response::NotFound => out.put_slice(NOT_FOUND),
+        Response::Deleted => out.put_slice(DELETED),
+        Response::Touched => out.put_slice(TOUCHED),
+        Response::Ok => out.put_slice(OK),
+        Response::Number(value) => number(out, value),
+        Response::Version(text) => version(out, text),
+        Response::Stat { name, value } => stat(out, name, value),
+        Response::Reset => out.put_slice(RESET),
+        Response::Meta(ref meta) => super::meta::response(out, meta),
+        Response::Error => out.put_slice(ERROR),
+        Response::ClientError(message) => client_error(out, message),
+        Response::ServerError(message) => server_error(out, message),
+        Response::Line(text) => line(out, b"", text),
+    }
 }

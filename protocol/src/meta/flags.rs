@@ -1,5 +1,7 @@
 //! The flags of a meta command: one letter each, in order, none twice.
 
+use crate::error::ProtocolError;
+use crate::parse;
 use crate::scan;
 
 /// The flags of a meta command, checked: known letters, none twice, at most 18; their numbers are numbers.
@@ -26,6 +28,14 @@ impl<'a> Flags<'a> {
     #[inline]
     pub(crate) const fn from_parts(wire: &'a [u8], present: u64) -> Self {
         Self { wire, present }
+    }
+
+    /// Reads flags as they stand on a line, separated by blanks.
+    ///
+    /// # Errors
+    /// What a server would say of them.
+    pub fn parse(wire: &'a [u8]) -> Result<Self, ProtocolError> {
+        parse::flags(wire)
     }
 
     /// The bit of a letter; none for bytes that are no letter.

@@ -15,7 +15,7 @@ pub struct MetaKey<'a> {
 pub struct KeyScratch([u8; Self::LEN]);
 
 impl KeyScratch {
-    /// 250 characters of base64 make at most 187 bytes.
+    /// 248 characters of base64, the most that fit a key of 250 bytes, make 186 bytes.
     const LEN: usize = 192;
 
     /// Room for one key.
@@ -96,9 +96,44 @@ impl std::fmt::Debug for MetaKey<'_> {
     }
 }
 
-/// Decodes base64 as memcached does (base64.c, after hostap): characters outside the alphabet are skipped, padding
-/// ends the data, and what remains must be whole groups of four. Returns how many bytes came out; 0 is an error.
-pub(crate) fn decode(wire: &[u8], out: &mut [u8; KeyScratch::LEN]) -> usize {
-    let _ = (wire, out);
-    0
+/// Decodes base64 as memcached does (base64.c): characters outside the alphabet are skipped, the rest must be whole
+/// groups of four, and a group with padding is the last. Returns how many bytes came out; 0 is an error.
+fn decode(wire: &[u8], out: &mut [u8; KeyScratch::LEN]) -> usize {
+    if wire.iter().filter(|byte| sextet(**byte).is_some()).count() % 4 != 0 {
+        return 0;
+    }
+    let mut symbols = wire.iter().filter_map(|byte| Some((*byte, sextet(*byte)?)));
+    let mut len = 0;
+    while let (Some(a), Some(b), Some(c), Some(d)) =
+        (symbols.next(), symbols.next(), symbols.next(), symbols.next())
+    {
+        let group = [a, b, c, d]
+            .iter()
+            .fold(0_u32, |bits, (_, sextet)| bits << 6 | u32::from(*sextet));
+        let [_, bytes @ ..] = group.to_be_bytes();
+        let padding = [a, b, c, d].iter().filter(|(byte, _)| *byte == b'=').count();
+        let Some(room) = out.get_mut(len..len + 3) else {
+            return 0;
+        };
+        room.copy_from_slice(&bytes);
+        match padding {
+            0 => len += 3,
+            1 | 2 => return len + 3 - padding,
+            _ => return 0,
+        }
+    }
+    len
+}
+
+/// The six bits a character stands for; padding stands for zeros.
+const fn sextet(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        b'=' => Some(0),
+        _ => None,
+    }
 }
