@@ -1,6 +1,7 @@
 //! What can be wrong with a topology, said so that the person who wrote it can put it right.
 
 use crate::hash::kind::HashKind;
+use crate::topology::Weight;
 
 /// A name that is none of our hashes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +24,7 @@ pub struct WeightError {
 }
 
 /// Why no placement can be made of a topology.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlacementError {
     /// Somebody has to own the keys.
     #[error("no servers")]
@@ -47,7 +48,7 @@ pub enum PlacementError {
     /// With every weight zero nobody owns anything.
     #[error("every server has weight 0")]
     NoWeight,
-    /// The scheme counts weight in whole points.
+    /// The scheme counts weight in whole points or slots.
     #[error("hash {hash} takes whole weights, and server {name:?} has {weight}")]
     FractionalWeight {
         /// The scheme.
@@ -55,9 +56,9 @@ pub enum PlacementError {
         /// The server.
         name: String,
         /// Its weight.
-        weight: String,
+        weight: Weight,
     },
-    /// The scheme accepts a key with this probability.
+    /// The scheme takes a key with this probability.
     #[error("hash {hash} takes weights from 0 to 1, and server {name:?} has {weight}")]
     WeightAboveOne {
         /// The scheme.
@@ -65,16 +66,18 @@ pub enum PlacementError {
         /// The server.
         name: String,
         /// Its weight.
-        weight: String,
+        weight: Weight,
     },
-    /// More servers (or points) than the scheme can address.
-    #[error("{servers} servers are more than hash {hash} can address ({max})")]
-    TooManyServers {
+    /// More servers, points or slots than the scheme can address or we would hold in memory.
+    #[error("{given} {what} are more than hash {hash} can have ({max})")]
+    TooLarge {
         /// The scheme.
         hash: HashKind,
-        /// How many there are.
-        servers: usize,
+        /// How many there would be.
+        given: u64,
         /// How many there may be.
-        max: usize,
+        max: u64,
+        /// Of what.
+        what: &'static str,
     },
 }

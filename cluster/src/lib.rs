@@ -29,6 +29,7 @@ mod topology;
 
 pub use error::{PlacementError, UnknownHash, WeightError};
 pub use hash::hash_stop::hashed_part;
-pub use hash::kind::{HashKind, KeyHash};
+pub use hash::key_hash::KeyHash;
+pub use hash::kind::HashKind;
 pub use hash::placement::Placement;
 pub use topology::{Server, Topology, Weight};

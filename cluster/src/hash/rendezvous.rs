@@ -47,10 +47,11 @@ impl Rendezvous {
         }
     }
 
+    /// The server with the largest draw. No two servers draw the same for one key, because [`mix`] is a bijection.
     fn owner_among_equals(&self, key: u64) -> usize {
         let mut best = (0, 0);
         for (index, contender) in self.contenders.iter().enumerate() {
-            let draw = draw(key, contender.seed);
+            let draw = mix(key ^ contender.seed);
             if draw > best.0 {
                 best = (draw, index);
             }
@@ -58,28 +59,28 @@ impl Rendezvous {
         best.1
     }
 
-    /// The server with the smallest `-ln(u) / weight`, where `u` is its draw as a fraction: exponential clocks, of which
-    /// server `i` rings first with probability `weight[i] / sum`.
+    /// The server with the smallest `-ln(u) / weight`, where `u` is its draw as a fraction: exponential clocks, of
+    /// which server `i` rings first with probability `weight[i] / sum`.
     fn owner_by_weight(&self, key: u64) -> usize {
-        let mut best = (f64::INFINITY, 0);
+        let mut best = (f64::INFINITY, 0, 0);
         for (index, contender) in self.contenders.iter().enumerate() {
-            let u = fraction(draw(key, contender.seed));
+            let draw = mix(key ^ contender.seed);
+            let u = fraction(draw);
             // -ln(u) >= 1 - u, so most servers are out before a logarithm is taken.
-            if (1.0 - u) * contender.inverse_weight >= best.0 {
+            if (1.0 - u) * contender.inverse_weight > best.0 {
                 continue;
             }
-            let time = -u.ln() * contender.inverse_weight;
-            if time < best.0 {
-                best = (time, index);
+            let time = -ln(u) * contender.inverse_weight;
+            if time < best.0 || (time == best.0 && draw > best.1) {
+                best = (time, draw, index);
             }
         }
-        best.1
+        best.2
     }
 }
 
-/// What a server draws for a key: David Stafford's 13th variant of MurmurHash3's finaliser, as in SplitMix64.
-fn draw(key: u64, seed: u64) -> u64 {
-    let mut x = key ^ seed;
+/// David Stafford's 13th variant of MurmurHash3's finaliser, as in SplitMix64. A bijection.
+pub(super) fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
@@ -90,4 +91,30 @@ fn draw(key: u64, seed: u64) -> u64 {
 fn fraction(draw: u64) -> f64 {
     const SCALE: f64 = 1.0 / (1_u64 << 52) as f64;
     ((draw >> 12) as f64 + 0.5) * SCALE
+}
+
+/// The natural logarithm of a positive, normal `x`, by IEEE operations alone.
+///
+/// The platform's `ln` may differ in the last bit between libraries, and routers on different machines must agree.
+/// `x = m * 2^e` with `m` within a factor of the square root of 2 from 1, then `ln m = 2 artanh((m - 1) / (m + 1))` as a
+/// series; off by no more than two units in the last place.
+pub(super) fn ln(x: f64) -> f64 {
+    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    const ONE: u64 = 1.0_f64.to_bits();
+    let bits = x.to_bits();
+    let mut exponent = f64::from(u16::try_from(bits >> MANTISSA_BITS).unwrap_or_default()) - 1023.0;
+    let mut m = f64::from_bits((bits & ((1 << MANTISSA_BITS) - 1)) | ONE);
+    if m > std::f64::consts::SQRT_2 {
+        m *= 0.5;
+        exponent += 1.0;
+    }
+    let s = (m - 1.0) / (m + 1.0);
+    let z = s * s;
+    let mut series = 0.0;
+    for denominator in [23.0, 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        series = (series + 1.0 / denominator) * z;
+    }
+    exponent * LN2_HIGH + (2.0 * s + (2.0 * s * series + exponent * LN2_LOW))
 }
