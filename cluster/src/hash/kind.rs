@@ -69,6 +69,24 @@ pub(crate) const RING_POINTS: u32 = 160;
 const POINTS_MAX: u32 = 10_000;
 
 impl HashKind {
+    /// Every name, without options.
+    pub const NAMES: &[&str] = &[
+        "rendezvous",
+        "ring",
+        "jump",
+        "modulo",
+        "ketama",
+        "ketama-libmemcached",
+        "ketama-spy",
+        "ketama-twemproxy",
+        "modulo-twemproxy",
+        "Ch3",
+        "WeightedCh3",
+        "Crc32",
+        "mcrouter-rendezvous",
+        "mcrouter-weighted-rendezvous",
+    ];
+
     /// Every name, with the options it takes.
     pub const FORMS: &[&str] = &[
         "rendezvous",
@@ -205,12 +223,10 @@ impl FromStr for HashKind {
 }
 
 fn bad_name(text: &str, name: &str) -> UnknownHash {
-    let names = HashKind::FORMS
-        .iter()
-        .map(|form| form.split('[').next().unwrap_or(form));
+    let nearest = nearest(name, HashKind::NAMES.iter().copied());
     UnknownHash {
         name: text.to_owned(),
-        nearest: nearest(name, names),
+        nearest,
         valid: HashKind::FORMS.join(", "),
     }
 }
@@ -298,8 +314,9 @@ mod tests {
 
     #[test]
     fn every_listed_form_is_a_scheme() {
-        for form in HashKind::FORMS {
-            let name = form.split('[').next().unwrap();
+        assert_eq!(HashKind::FORMS.len(), HashKind::NAMES.len());
+        for (form, &name) in HashKind::FORMS.iter().zip(HashKind::NAMES) {
+            assert_eq!(form.split('[').next(), Some(name));
             let kind: HashKind = name.parse().unwrap();
             assert_eq!(kind.to_string(), name, "the plain name is the default option");
             if let Some(option) = form.split(['[', ']']).nth(1) {
