@@ -11,3 +11,4 @@ pub mod live;
 pub mod measure;
 pub mod report;
 pub mod scenario;
+pub mod workload;

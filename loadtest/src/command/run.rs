@@ -24,6 +24,9 @@ pub struct RunArgs {
 /// Runs the scenario and reports.
 #[must_use]
 pub fn main(args: &RunArgs) -> Exit {
-    eprintln!("loadtest: run {}: the run loop is not part of this build", args.scenario);
+    eprintln!(
+        "loadtest: run {}: the run loop is not part of this build",
+        args.scenario
+    );
     Exit::RunError
 }

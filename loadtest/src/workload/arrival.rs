@@ -1,0 +1,118 @@
+//! When requests are meant to start. Intended times are data, not a side effect of sending: a generator that falls
+//! behind falls behind the schedule, and the schedule tells by how much.
+
+use rand_distr::{Distribution as _, Exp1};
+
+use super::seed::Random;
+use crate::scenario::Arrival;
+
+/// Nanoseconds since the start of the run.
+pub type Nanos = u64;
+
+/// Endless intended start times, ascending.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    arrival: Arrival,
+    random: Random,
+    /// Not rounded: whole nanoseconds would drift at high rates.
+    next: f64,
+    mean_gap: f64,
+}
+
+impl Schedule {
+    /// From `start` on, `rate` per second (above zero). The first arrival of the Poisson process is a random gap
+    /// away, that of the constant one is at once.
+    #[must_use]
+    pub fn new(arrival: Arrival, rate: f64, start: Nanos, random: Random) -> Self {
+        let mut schedule = Self {
+            arrival,
+            random,
+            next: start as f64,
+            mean_gap: 1e9 / rate,
+        };
+        if arrival == Arrival::Poisson {
+            schedule.next += schedule.gap();
+        }
+        schedule
+    }
+
+    /// The next intended start.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "584 years fit"
+    )]
+    pub fn peek(&self) -> Nanos {
+        self.next as Nanos
+    }
+
+    /// Moves on to the one after.
+    pub fn advance(&mut self) {
+        self.next += self.gap();
+    }
+
+    /// Another rate from the next gap on.
+    pub fn set_rate(&mut self, rate: f64) {
+        self.mean_gap = 1e9 / rate;
+    }
+
+    fn gap(&mut self) -> f64 {
+        match self.arrival {
+            Arrival::Constant => self.mean_gap,
+            Arrival::Poisson => {
+                let unit: f64 = Exp1.sample(&mut self.random);
+                self.mean_gap * unit
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Schedule;
+    use crate::scenario::Arrival;
+    use crate::workload::seed::stream;
+
+    #[test]
+    fn poisson_gaps_are_exponential() {
+        for (seed, rate) in [(1, 5_000.0), (2, 250_000.0)] {
+            let mut schedule = Schedule::new(Arrival::Poisson, rate, 0, stream(seed, "arrival", 0));
+            let mut last = 0;
+            let mut gaps: Vec<f64> = (0..20_000)
+                .map(|_| {
+                    let at = schedule.peek();
+                    schedule.advance();
+                    let gap = (at - std::mem::replace(&mut last, at)) as f64;
+                    gap / 1e9 * rate
+                })
+                .collect();
+            gaps.sort_by(f64::total_cmp);
+            // Kolmogorov–Smirnov: 1.95/√n is the 0.1 % point.
+            let n = gaps.len() as f64;
+            let distance = gaps
+                .iter()
+                .enumerate()
+                .map(|(i, gap)| {
+                    let cdf = 1.0 - (-gap).exp();
+                    (cdf - i as f64 / n).abs().max(((i + 1) as f64 / n - cdf).abs())
+                })
+                .fold(0.0, f64::max);
+            assert!(distance < 1.95 / n.sqrt(), "seed {seed}: distance {distance}");
+        }
+    }
+
+    #[test]
+    fn a_constant_schedule_keeps_its_rate_without_drift() {
+        let mut schedule = Schedule::new(Arrival::Constant, 3_000.0, 1_000, stream(1, "arrival", 0));
+        assert_eq!(schedule.peek(), 1_000);
+        for _ in 0..3_000_000 {
+            schedule.advance();
+        }
+        assert!(
+            schedule.peek().abs_diff(1_000_000_001_000) <= 1_000,
+            "{}",
+            schedule.peek()
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Which key is asked for: uniform, exact Zipf, hot spot.
+//!
+//! Zipf is drawn over ranks by rejection (exact for any exponent ≥ 0, 1.0 included), then ranks become key numbers by
+//! a bijection. Hashing ranks instead, as YCSB's "scrambled" Zipf does, merges ranks and is no longer Zipf.
+
+use rand::RngExt;
+use rand::distr::Distribution;
+use rand_distr::Zipf;
+
+use super::seed::{Random, mix};
+
+/// Draws key numbers from `0..keys`.
+#[derive(Debug, Clone)]
+pub struct Popularity {
+    keys: u64,
+    ranks: Ranks,
+    shuffle: Permutation,
+}
+
+#[derive(Debug, Clone)]
+enum Ranks {
+    Uniform,
+    Zipf { zipf: Zipf<f64>, alpha: f64 },
+    Hotspot { hot: u64, ops: f64 },
+}
+
+impl Popularity {
+    /// Every key alike.
+    #[must_use]
+    pub fn uniform(keys: u64, seed: u64) -> Self {
+        Self {
+            keys: keys.max(1),
+            ranks: Ranks::Uniform,
+            shuffle: Permutation::new(keys, seed),
+        }
+    }
+
+    /// Rank r (from 1) has weight r^-alpha. `None` for an exponent that is negative or no number.
+    #[must_use]
+    pub fn zipf(keys: u64, alpha: f64, seed: u64) -> Option<Self> {
+        let zipf = Zipf::new(keys.max(1) as f64, alpha).ok()?;
+        Some(Self {
+            keys: keys.max(1),
+            ranks: Ranks::Zipf { zipf, alpha },
+            shuffle: Permutation::new(keys, seed),
+        })
+    }
+
+    /// The share `ops` of the requests goes to the share `data` of the keys.
+    #[must_use]
+    pub fn hotspot(keys: u64, data: f64, ops: f64, seed: u64) -> Self {
+        let hot = whole(keys.max(1) as f64 * data).clamp(1, keys.max(1));
+        Self {
+            keys: keys.max(1),
+            ranks: Ranks::Hotspot { hot, ops },
+            shuffle: Permutation::new(keys, seed),
+        }
+    }
+
+    /// The number of the next key.
+    #[must_use]
+    pub fn draw(&self, random: &mut Random) -> u64 {
+        self.shuffle.apply(self.draw_rank(random))
+    }
+
+    /// The next rank, 0 the most popular.
+    fn draw_rank(&self, random: &mut Random) -> u64 {
+        match &self.ranks {
+            Ranks::Uniform => random.random_range(0..self.keys),
+            // The sampler returns whole numbers from 1 to keys; rounding may not carry it past the end.
+            Ranks::Zipf { zipf, .. } => (whole(zipf.sample(random)).max(1) - 1).min(self.keys - 1),
+            Ranks::Hotspot { hot, ops } => {
+                if *hot == self.keys || random.random_bool(*ops) {
+                    random.random_range(0..*hot)
+                } else {
+                    random.random_range(*hot..self.keys)
+                }
+            }
+        }
+    }
+
+    /// The share of requests that rank `rank` (0 the most popular) has, times a common factor.
+    #[must_use]
+    pub fn weight(&self, rank: u64) -> f64 {
+        match &self.ranks {
+            Ranks::Uniform => 1.0,
+            Ranks::Zipf { alpha, .. } => ((rank + 1) as f64).powf(-alpha),
+            Ranks::Hotspot { hot, ops } if rank < *hot => ops / *hot as f64,
+            Ranks::Hotspot { hot, ops } => (1.0 - ops) / (self.keys - hot) as f64,
+        }
+    }
+
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// The key number of a rank.
+    #[must_use]
+    pub fn key_of_rank(&self, rank: u64) -> u64 {
+        self.shuffle.apply(rank)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer saturates"
+)]
+fn whole(x: f64) -> u64 {
+    x as u64
+}
+
+/// A bijection of `0..n`: a four-round Feistel network over the next even power of two, walked until it lands inside.
+#[derive(Debug, Clone)]
+pub struct Permutation {
+    n: u64,
+    half_bits: u32,
+    keys: [u64; 4],
+}
+
+impl Permutation {
+    #[must_use]
+    pub fn new(n: u64, seed: u64) -> Self {
+        let n = n.max(1);
+        let bits = 64 - (n - 1).leading_zeros();
+        let keys = std::array::from_fn(|round| mix(seed ^ mix(round as u64 + 1)));
+        Self {
+            n,
+            half_bits: bits.div_ceil(2).max(1),
+            keys,
+        }
+    }
+
+    /// Where `x` (below n) goes. Ends after fewer than four steps on average: the domain is at most four times n.
+    #[must_use]
+    pub fn apply(&self, x: u64) -> u64 {
+        let mut x = self.encrypt(x);
+        while x >= self.n {
+            x = self.encrypt(x);
+        }
+        x
+    }
+
+    fn encrypt(&self, x: u64) -> u64 {
+        let mask = (1_u64 << self.half_bits) - 1;
+        let (mut left, mut right) = (x >> self.half_bits, x & mask);
+        for key in self.keys {
+            (left, right) = (right, left ^ (mix(right ^ key) & mask));
+        }
+        (left << self.half_bits) | right
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Permutation, Popularity};
+    use crate::workload::seed::stream;
+
+    #[test]
+    fn the_permutation_reaches_every_number_once() {
+        for n in [1, 2, 3, 5, 64, 65, 1000, 4097] {
+            let shuffle = Permutation::new(n, 7);
+            let mut seen = vec![false; usize::try_from(n).unwrap()];
+            for x in 0..n {
+                let y = usize::try_from(shuffle.apply(x)).unwrap();
+                assert!(!seen[y], "n {n}: {y} twice");
+                seen[y] = true;
+            }
+        }
+    }
+
+    /// Pearson's χ² of drawn ranks, tail ranks merged until each cell expects 20, against its mean + 5 sd.
+    fn chi_squared_holds(popularity: &Popularity, keys: u64, draws: u32, seed: u64) {
+        let mut random = stream(seed, "test", 0);
+        let mut counts = vec![0_u32; usize::try_from(keys).unwrap()];
+        for _ in 0..draws {
+            counts[usize::try_from(popularity.draw_rank(&mut random)).unwrap()] += 1;
+        }
+        let total: f64 = (0..keys).map(|rank| popularity.weight(rank)).sum();
+        let (mut chi, mut cells, mut observed, mut expected) = (0.0, 0_u32, 0.0, 0.0);
+        for (rank, count) in (0..keys).zip(&counts) {
+            observed += f64::from(*count);
+            expected += f64::from(draws) * popularity.weight(rank) / total;
+            if expected >= 20.0 {
+                chi += (observed - expected).powi(2) / expected;
+                cells += 1;
+                (observed, expected) = (0.0, 0.0);
+            }
+        }
+        let freedom = f64::from(cells) - 1.0;
+        assert!(cells > 10, "{cells} cells decide nothing");
+        assert!(
+            chi < freedom + 5.0 * (2.0 * freedom).sqrt(),
+            "seed {seed}: chi² {chi:.1} at {freedom} degrees"
+        );
+    }
+
+    #[test]
+    fn zipf_is_exact_for_any_exponent() {
+        for alpha in [0.0, 0.5, 0.8, 0.99, 1.0, 1.2117, 2.1] {
+            for seed in [1, 2] {
+                chi_squared_holds(
+                    &Popularity::zipf(5_000, alpha, seed).unwrap(),
+                    5_000,
+                    400_000,
+                    seed,
+                );
+            }
+        }
+        assert!(Popularity::zipf(10, -0.1, 0).is_none());
+        assert!(Popularity::zipf(10, f64::NAN, 0).is_none());
+    }
+
+    #[test]
+    fn uniform_and_hotspot_are_what_they_say() {
+        chi_squared_holds(&Popularity::uniform(1_000, 3), 1_000, 200_000, 3);
+        chi_squared_holds(&Popularity::hotspot(1_000, 0.2, 0.8, 3), 1_000, 200_000, 3);
+        chi_squared_holds(&Popularity::hotspot(1_000, 1.0, 0.8, 3), 1_000, 200_000, 3);
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_keys_in_another_order_than_ranks() {
+        let popularity = Popularity::zipf(1_000, 0.99, 9).unwrap();
+        let draw = |seed| {
+            let mut random = stream(seed, "keys", 0);
+            (0..100).map(|_| popularity.draw(&mut random)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(9), draw(9));
+        assert_ne!(draw(9), draw(10));
+        assert_ne!(popularity.key_of_rank(0), 0);
+    }
+}
