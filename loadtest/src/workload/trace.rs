@@ -421,7 +421,7 @@ mod tests {
     fn the_packaged_trace_is_the_one_its_note_describes() {
         let trace = Trace::twitter_c52(None).unwrap();
         assert_eq!((trace.rows.len(), trace.keys.len()), (1_000_000, 143_542));
-        assert_eq!(trace.rows.last().unwrap().at_ms / 1000, 510);
+        assert_eq!(trace.rows.last().unwrap().at_ms / 1000, 509);
         let mut seen = vec![false; 143_542];
         let hits = trace
             .rows
