@@ -5,7 +5,9 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod command;
+pub mod drive;
 pub mod exit;
 pub mod live;
 pub mod measure;

@@ -1,4 +1,5 @@
 //! What a run measured: windows, miss reasons, recovery, the verdict on the generator, and the outcome that
 //! every report is drawn from. Sans-io: told what happened and when, it names no socket and no clock.
 
+pub mod histogram;
 pub mod outcome;

@@ -1,0 +1,3 @@
+//! The cluster under test: starting, changing and watching it.
+
+pub mod procfs;

@@ -1,0 +1,495 @@
+//! One pipelined connection, without the socket: bytes to send, requests that wait for their reply in order, bytes
+//! received. A ticket is whatever the caller wants back with the reply; one per key of a multiget.
+//!
+//! ```text
+//! get(a b) set(c)  ->  queue [a][b,last][c]   VALUE a -> value(a)   END -> miss(b)   STORED -> done(c)
+//! ```
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, BytesMut};
+
+use super::reply::{self, Reply, Step};
+use crate::workload::arrival::Nanos;
+
+/// How a request that is no retrieval ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    Stored,
+    NotStored,
+    Deleted,
+    NotFound,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The server said `ERROR`, `CLIENT_ERROR` or `SERVER_ERROR`.
+    Refused,
+    /// No answer in time. The server may still carry it out.
+    Timeout,
+    /// The connection broke, or was not there.
+    Disconnected,
+    /// The answer was no protocol, or an answer to another question.
+    Nonsense,
+}
+
+/// Hears what became of tickets.
+pub trait Listener<T> {
+    /// Whether `key`, as a server sent it, is the key of `ticket`.
+    fn is_key(&mut self, ticket: &T, key: &[u8]) -> bool;
+    fn value(&mut self, ticket: T, flags: u32, data: &[u8]);
+    fn miss(&mut self, ticket: T);
+    fn done(&mut self, ticket: T, done: Done);
+    fn failed(&mut self, ticket: T, why: Failure);
+}
+
+/// The stream cannot go on: a reply was no reply, or answered nothing that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server's bytes are no reply to what was asked")]
+pub struct Broken;
+
+/// What a set says before its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    pub key: &'a [u8],
+    pub flags: u32,
+    /// Seconds; 0 is never.
+    pub exptime: u32,
+    pub value_len: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    ticket: T,
+    sent: Nanos,
+    /// The last key of a retrieval (END follows), or a request that is none.
+    kind: Kind,
+    /// Told `Timeout` already; its reply is read and dropped.
+    given_up: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Key,
+    LastKey,
+    Other,
+}
+
+#[derive(Debug)]
+pub struct Pipe<T> {
+    out: BytesMut,
+    input: BytesMut,
+    waiting: VecDeque<Waiting<T>>,
+    /// The last key of the retrieval being read had its value: only END is missing.
+    only_end: bool,
+}
+
+impl<T> Default for Pipe<T> {
+    fn default() -> Self {
+        Self {
+            out: BytesMut::new(),
+            input: BytesMut::new(),
+            waiting: VecDeque::new(),
+            only_end: false,
+        }
+    }
+}
+
+impl<T: Copy> Pipe<T> {
+    /// Asks for one key.
+    pub fn get(&mut self, key: &[u8], ticket: T, now: Nanos) {
+        self.out.extend_from_slice(b"get ");
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(b"\r\n");
+        self.waiting.push_back(Waiting {
+            ticket,
+            sent: now,
+            kind: Kind::LastKey,
+            given_up: false,
+        });
+    }
+
+    /// Asks for several keys in one request: `keys` is called with a place to append each key (and the blank before
+    /// it is written for it) until it returns `None`. No key, no request.
+    pub fn multiget(&mut self, mut keys: impl FnMut(&mut BytesMut) -> Option<T>, now: Nanos) {
+        let (start, first) = (self.out.len(), self.waiting.len());
+        self.out.extend_from_slice(b"get");
+        loop {
+            let before = self.out.len();
+            self.out.extend_from_slice(b" ");
+            match keys(&mut self.out) {
+                Some(ticket) => {
+                    self.waiting.push_back(Waiting {
+                        ticket,
+                        sent: now,
+                        kind: Kind::Key,
+                        given_up: false,
+                    });
+                }
+                None => {
+                    self.out.truncate(before);
+                    break;
+                }
+            }
+        }
+        if self.waiting.len() == first {
+            self.out.truncate(start);
+            return;
+        }
+        self.out.extend_from_slice(b"\r\n");
+        if let Some(last) = self.waiting.back_mut() {
+            last.kind = Kind::LastKey;
+        }
+    }
+
+    /// Stores the bytes that `value` appends: as many as `item` says.
+    pub fn set(&mut self, item: &Item<'_>, value: impl FnOnce(&mut BytesMut), ticket: T, now: Nanos) {
+        let mut digits = itoa::Buffer::new();
+        self.out.extend_from_slice(b"set ");
+        self.out.extend_from_slice(item.key);
+        for number in [
+            u64::from(item.flags),
+            u64::from(item.exptime),
+            item.value_len as u64,
+        ] {
+            self.out.extend_from_slice(b" ");
+            self.out.extend_from_slice(digits.format(number).as_bytes());
+        }
+        self.out.extend_from_slice(b"\r\n");
+        let start = self.out.len();
+        value(&mut self.out);
+        debug_assert_eq!(self.out.len() - start, item.value_len);
+        self.out.extend_from_slice(b"\r\n");
+        self.waiting.push_back(Waiting {
+            ticket,
+            sent: now,
+            kind: Kind::Other,
+            given_up: false,
+        });
+    }
+
+    pub fn delete(&mut self, key: &[u8], ticket: T, now: Nanos) {
+        self.out.extend_from_slice(b"delete ");
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(b"\r\n");
+        self.waiting.push_back(Waiting {
+            ticket,
+            sent: now,
+            kind: Kind::Other,
+            given_up: false,
+        });
+    }
+
+    /// Bytes not yet handed to the socket.
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// The socket took the first `n` of them.
+    pub fn sent(&mut self, n: usize) {
+        self.out.advance(n);
+        if self.out.is_empty() {
+            // Gives the room back instead of growing for ever behind the cursor.
+            self.out.clear();
+        }
+    }
+
+    /// Where received bytes are appended.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Requests (keys, in a multiget) without an answer.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Tells `listener` every answer that has come whole.
+    pub fn read(&mut self, listener: &mut impl Listener<T>) -> Result<(), Broken> {
+        let mut at = 0;
+        let result = loop {
+            match reply::next(&self.input[at..]) {
+                Step::NeedMore => break Ok(()),
+                Step::Broken => break Err(Broken),
+                Step::Reply { reply, consumed } => {
+                    if !answer(&mut self.waiting, &mut self.only_end, &reply, listener) {
+                        break Err(Broken);
+                    }
+                    at += consumed;
+                }
+            }
+        };
+        self.input.advance(at);
+        result
+    }
+
+    /// Gives up on what was sent before `before` and is still unanswered.
+    pub fn give_up(&mut self, before: Nanos, listener: &mut impl Listener<T>) {
+        // Replies come in order and so were sends: the first that is young enough ends the search.
+        for waiting in self
+            .waiting
+            .iter_mut()
+            .take_while(|waiting| waiting.sent < before)
+        {
+            if !waiting.given_up {
+                waiting.given_up = true;
+                listener.failed(waiting.ticket, Failure::Timeout);
+            }
+        }
+    }
+
+    /// When the oldest unanswered request was sent.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Nanos> {
+        self.waiting.front().map(|waiting| waiting.sent)
+    }
+
+    /// The connection is gone: everything that waits has failed, and a new stream begins.
+    pub fn reset(&mut self, why: Failure, listener: &mut impl Listener<T>) {
+        self.out.clear();
+        self.input.clear();
+        self.only_end = false;
+        for waiting in self.waiting.drain(..) {
+            if !waiting.given_up {
+                listener.failed(waiting.ticket, why);
+            }
+        }
+    }
+}
+
+/// Gives one reply to whom it belongs; false if it belongs to nobody.
+fn answer<T: Copy>(
+    queue: &mut VecDeque<Waiting<T>>,
+    only_end: &mut bool,
+    reply: &Reply<'_>,
+    listener: &mut impl Listener<T>,
+) -> bool {
+    match *reply {
+        Reply::Value { key, flags, data } => {
+            if *only_end {
+                return false;
+            }
+            // Keys are answered in the order asked; those passed over are misses.
+            while let Some(waiting) = queue.front() {
+                let (ticket, kind, given_up) = (waiting.ticket, waiting.kind, waiting.given_up);
+                if kind == Kind::Other {
+                    return false;
+                }
+                let found = listener.is_key(&ticket, key);
+                if !found && kind == Kind::LastKey {
+                    return false;
+                }
+                queue.pop_front();
+                match (given_up, found) {
+                    (true, _) => {}
+                    (false, true) => listener.value(ticket, flags, data),
+                    (false, false) => listener.miss(ticket),
+                }
+                if found {
+                    *only_end = kind == Kind::LastKey;
+                    return true;
+                }
+            }
+            false
+        }
+        Reply::End => {
+            if std::mem::take(only_end) {
+                return true;
+            }
+            while let Some(waiting) = queue.pop_front_if(|waiting| waiting.kind != Kind::Other) {
+                if !waiting.given_up {
+                    listener.miss(waiting.ticket);
+                }
+                if waiting.kind == Kind::LastKey {
+                    return true;
+                }
+            }
+            false
+        }
+        Reply::Error(_) => {
+            // In place of END, perhaps after some values: the rest of the retrieval has failed with it.
+            if std::mem::take(only_end) {
+                return true;
+            }
+            while let Some(waiting) = queue.pop_front() {
+                if !waiting.given_up {
+                    listener.failed(waiting.ticket, Failure::Refused);
+                }
+                if waiting.kind != Kind::Key {
+                    return true;
+                }
+            }
+            false
+        }
+        Reply::Stored => simple(queue, Done::Stored, listener),
+        Reply::NotStored => simple(queue, Done::NotStored, listener),
+        Reply::Deleted => simple(queue, Done::Deleted, listener),
+        Reply::NotFound => simple(queue, Done::NotFound, listener),
+    }
+}
+
+fn simple<T: Copy>(queue: &mut VecDeque<Waiting<T>>, done: Done, listener: &mut impl Listener<T>) -> bool {
+    match queue.pop_front_if(|waiting| waiting.kind == Kind::Other) {
+        Some(waiting) => {
+            if !waiting.given_up {
+                listener.done(waiting.ticket, done);
+            }
+            true
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Broken, Done, Failure, Item, Listener, Pipe};
+
+    /// Tickets are the keys; what was heard is written down.
+    #[derive(Default)]
+    struct Heard(Vec<String>);
+
+    impl Listener<&'static str> for Heard {
+        fn is_key(&mut self, ticket: &&'static str, key: &[u8]) -> bool {
+            ticket.as_bytes() == key
+        }
+        fn value(&mut self, ticket: &'static str, flags: u32, data: &[u8]) {
+            self.0.push(format!("{ticket}={}/{flags}", data.escape_ascii()));
+        }
+        fn miss(&mut self, ticket: &'static str) {
+            self.0.push(format!("{ticket} miss"));
+        }
+        fn done(&mut self, ticket: &'static str, done: Done) {
+            self.0.push(format!("{ticket} {done:?}"));
+        }
+        fn failed(&mut self, ticket: &'static str, why: Failure) {
+            self.0.push(format!("{ticket} {why:?}"));
+        }
+    }
+
+    fn asked(requests: &[&'static str]) -> Pipe<&'static str> {
+        let mut pipe = Pipe::default();
+        for (now, request) in (0..).zip(requests) {
+            let (verb, key) = request.split_once(' ').unwrap();
+            match verb {
+                "get" => {
+                    let mut keys = key.split(' ');
+                    pipe.multiget(
+                        |out| {
+                            let key = keys.next()?;
+                            out.extend_from_slice(key.as_bytes());
+                            Some(key)
+                        },
+                        now,
+                    );
+                }
+                "set" => {
+                    let item = Item {
+                        key: key.as_bytes(),
+                        flags: 3,
+                        exptime: 0,
+                        value_len: 2,
+                    };
+                    pipe.set(&item, |out| out.extend_from_slice(b"vv"), key, now);
+                }
+                _ => pipe.delete(key.as_bytes(), key, now),
+            }
+        }
+        pipe
+    }
+
+    fn check(requests: &[&'static str], replies: &str, expected: &[&str]) {
+        for step in [1, 7, 10_000] {
+            let (mut pipe, mut heard) = (asked(requests), Heard::default());
+            let mut result = Ok(());
+            for piece in replies.as_bytes().chunks(step) {
+                pipe.input().extend_from_slice(piece);
+                result = result.and(pipe.read(&mut heard));
+            }
+            if result == Err(Broken) {
+                heard.0.push("broken".into());
+                pipe.reset(Failure::Nonsense, &mut heard);
+            }
+            assert_eq!(heard.0, expected, "in pieces of {step}: {requests:?} {replies:?}");
+        }
+    }
+
+    #[test]
+    fn replies_find_their_requests_however_they_are_cut() {
+        check(
+            &["get a", "set b", "delete c", "get d"],
+            "VALUE a 5 2\r\nxy\r\nEND\r\nSTORED\r\nNOT_FOUND\r\nEND\r\n",
+            &["a=xy/5", "b Stored", "c NotFound", "d miss"],
+        );
+        check(
+            &["get a b c", "get d"],
+            "VALUE b 0 1\r\nB\r\nEND\r\nEND\r\n",
+            &["a miss", "b=B/0", "c miss", "d miss"],
+        );
+        check(
+            &["get a b", "get d"],
+            "VALUE b 0 1\r\nB\r\nEND\r\nVALUE d 0 0\r\n\r\nEND\r\n",
+            &["a miss", "b=B/0", "d=/0"],
+        );
+    }
+
+    #[test]
+    fn errors_answer_the_request_they_stand_for() {
+        check(
+            &["get a", "set b", "get c"],
+            "SERVER_ERROR down\r\nERROR\r\nEND\r\n",
+            &["a Refused", "b Refused", "c miss"],
+        );
+        check(
+            &["get a b c", "get d"],
+            "VALUE a 0 1\r\nA\r\nSERVER_ERROR x\r\nEND\r\n",
+            &["a=A/0", "b Refused", "c Refused", "d miss"],
+        );
+    }
+
+    #[test]
+    fn an_answer_to_another_question_breaks_the_stream() {
+        check(
+            &["get a", "get b"],
+            "VALUE z 0 1\r\nZ\r\nEND\r\n",
+            &["broken", "a Nonsense", "b Nonsense"],
+        );
+        check(&["get a"], "STORED\r\n", &["broken", "a Nonsense"]);
+        check(&["set a"], "END\r\n", &["broken", "a Nonsense"]);
+        check(&["get a"], "END\r\nEND\r\n", &["a miss", "broken"]);
+        check(
+            &["get a"],
+            "VALUE a 0 1\r\nA\r\nVALUE a 0 1\r\nA\r\nEND\r\n",
+            &["a=A/0", "broken"],
+        );
+    }
+
+    #[test]
+    fn a_late_reply_is_read_and_dropped() {
+        let (mut pipe, mut heard) = (asked(&["get a", "set b", "get c"]), Heard::default());
+        pipe.give_up(2, &mut heard);
+        pipe.give_up(2, &mut heard);
+        assert_eq!(heard.0, ["a Timeout", "b Timeout"]);
+        assert_eq!(pipe.oldest(), Some(0));
+        pipe.input()
+            .extend_from_slice(b"VALUE a 0 1\r\nA\r\nEND\r\nSTORED\r\nEND\r\n");
+        assert_eq!(pipe.read(&mut heard), Ok(()));
+        assert_eq!(heard.0, ["a Timeout", "b Timeout", "c miss"]);
+        assert_eq!(pipe.in_flight(), 0);
+    }
+
+    #[test]
+    fn requests_are_spelled_as_the_protocol_says() {
+        let mut pipe = asked(&["get a b", "set c", "delete d"]);
+        pipe.get(b"e", "e", 9);
+        pipe.multiget(|_| None, 9);
+        assert_eq!(
+            pipe.unsent(),
+            b"get a b\r\nset c 3 0 2\r\nvv\r\ndelete d\r\nget e\r\n"
+        );
+        pipe.sent(9);
+        assert!(pipe.unsent().starts_with(b"set c"));
+    }
+}
