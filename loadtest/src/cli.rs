@@ -22,7 +22,7 @@ enum Command {
     /// Run a scenario: cluster up, load, events, verdict, artefacts in ./runs/<name>-<utc>/
     Run(command::run::RunArgs),
     /// One-phase run without a file, with memtier-style flags
-    Bench(command::bench::BenchArgs),
+    Bench(Box<command::bench::BenchArgs>),
 }
 
 /// The whole program: parses `args` (the first is the program's name) and runs.
