@@ -1,5 +1,20 @@
-//! cache-node
+//! A memcached-compatible cache server: text protocol (classic and meta), bounded memory, TTL jitter.
+//!
+//! Other programs use it through [`embedded`] and nothing else. Inside, `session` and `execute` decide and name
+//! nothing of sockets or tasks; `connection` and `server` are the thin skin around them.
 
+mod admin;
+mod clients;
 pub mod clock;
+pub mod config;
+mod connection;
+mod counters;
+pub mod embedded;
+mod execute;
+mod metrics;
+mod node;
+mod server;
+mod session;
+mod stats;
 pub mod store;
 pub mod ttl;

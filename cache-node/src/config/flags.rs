@@ -1,0 +1,431 @@
+//! The command line: memcached's short flags, long forms of them, and ours.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, error::ErrorKind};
+
+use super::raw::{Raw, one_line};
+use super::{Config, ConfigError};
+
+/// What one command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Serve.
+    Run {
+        /// The checked configuration.
+        config: Box<Config>,
+        /// Flags of memcached that mean nothing here, to be told once in the log.
+        ignored: Vec<String>,
+    },
+    /// Say this on stdout and stop: help or version.
+    Print(String),
+    /// `--check-config` found nothing wrong.
+    Checked,
+}
+
+/// Reads a whole command line, program name included, and the file it may name.
+pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, ConfigError> {
+    let flags = match Flags::try_parse_from(args) {
+        Ok(flags) => flags,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Print(error.to_string()));
+        }
+        Err(error) => return Err(ConfigError::Usage(first_sentences(&error.to_string()))),
+    };
+    flags.refuse_unsupported()?;
+    let file = flags
+        .config
+        .as_deref()
+        .map_or_else(|| Ok(Raw::default()), Raw::from_file)?;
+    let check_only = flags.check_config;
+    let mut ignored = Vec::new();
+    let config = Box::new(flags.into_raw(&mut ignored)?.over(file).check()?);
+    Ok(if check_only {
+        Invocation::Checked
+    } else {
+        Invocation::Run { config, ignored }
+    })
+}
+
+/// A cache server that speaks memcached's text protocols. Short flags are memcached's.
+#[derive(Debug, Parser)]
+#[command(name = "cache-node", version = VERSION, disable_help_subcommand = true)]
+struct Flags {
+    /// TOML file with any of the settings below under their long names; flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check flags and file, say what is wrong, and exit
+    #[arg(long)]
+    check_config: bool,
+    /// TCP port; 0 or -1 takes any free one [default: 11211]
+    #[arg(short, long, allow_negative_numbers = true, value_name = "NUM")]
+    port: Option<i64>,
+    /// Addresses to listen on: HOST or HOST:PORT, comma-separated [default: 0.0.0.0]
+    #[arg(short, long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// Unix socket; turns TCP off unless -p or -l is given
+    #[arg(short = 's', long = "unix-socket", value_name = "FILE")]
+    unix_socket: Option<PathBuf>,
+    /// Permission bits of the unix socket, octal [default: 0700]
+    #[arg(
+        short = 'a',
+        long = "unix-mode",
+        visible_alias = "unix-mask",
+        value_name = "MODE"
+    )]
+    unix_mode: Option<String>,
+    /// Memory for items, index and history together, in MiB, or with a unit [default: 64]
+    #[arg(short, long, value_name = "NUM")]
+    memory_limit: Option<String>,
+    /// Largest item, in bytes or with k, m, g [default: 1m]
+    #[arg(short = 'I', long = "max-item-size", value_name = "SIZE")]
+    max_item_size: Option<String>,
+    /// Client connections at once [default: 1024]
+    #[arg(short, long, allow_negative_numbers = true, value_name = "NUM")]
+    conn_limit: Option<i64>,
+    /// Worker threads [default: one per core]
+    #[arg(short, long, allow_negative_numbers = true, value_name = "NUM")]
+    threads: Option<i64>,
+    /// UDP port; only 0 (off) is accepted
+    #[arg(short = 'U', long = "udp-port", value_name = "NUM")]
+    udp_port: Option<String>,
+    /// User to become after binding; matters for root only
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+    /// Say more on stderr; repeat for connections (-vv) and requests (-vvv)
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+    /// Requests served to one connection before others get a turn [default: 500]
+    #[arg(
+        short = 'R',
+        long = "max-reqs-per-event",
+        allow_negative_numbers = true,
+        value_name = "NUM"
+    )]
+    max_reqs_per_event: Option<i64>,
+    /// Connections waiting to be accepted [default: 1024]
+    #[arg(
+        short = 'b',
+        long = "listen-backlog",
+        allow_negative_numbers = true,
+        value_name = "NUM"
+    )]
+    listen_backlog: Option<i64>,
+    /// Refuse to store instead of evicting when memory is full
+    #[arg(short = 'M', long)]
+    disable_evictions: bool,
+    /// Obey the `shutdown` command
+    #[arg(short = 'A', long)]
+    enable_shutdown: bool,
+    /// Refuse `flush_all`
+    #[arg(short = 'F', long)]
+    disable_flush_all: bool,
+    /// Refuse to list keys
+    #[arg(short = 'X', long)]
+    disable_dumping: bool,
+    /// Refuse `watch`
+    #[arg(short = 'W', long)]
+    disable_watch: bool,
+    /// Write the process id here
+    #[arg(short = 'P', long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// Protocol to speak: auto or ascii; both mean text
+    #[arg(short = 'B', long, value_name = "NAME")]
+    protocol: Option<String>,
+    /// memcached's extended options: idle_timeout=SECONDS, maxconns_fast, modern
+    #[arg(short = 'o', long = "extended", value_name = "OPTION,...")]
+    extended: Vec<String>,
+    /// Close clients silent for this long, such as 10m [default: never]
+    #[arg(long, value_name = "TIME")]
+    idle_timeout: Option<String>,
+    /// How long to wait for clients being answered when stopping [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    drain_timeout: Option<String>,
+    /// Spread of relative TTLs, so that items stored together do not expire together; 0 for none [default: 10%]
+    #[arg(long, value_name = "SHARE")]
+    ttl_jitter: Option<String>,
+    /// symmetric, or early: only ever shorter [default: symmetric]
+    #[arg(long, value_name = "MODE")]
+    ttl_jitter_mode: Option<String>,
+    /// HTTP address of /metrics, /healthz and /readyz [default: none]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
+    /// What the `version` command answers [default: 1.6.40]
+    #[arg(long, value_name = "TEXT")]
+    version_string: Option<String>,
+
+    #[command(flatten)]
+    foreign: Foreign,
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (speaks as memcached 1.6.40)");
+
+/// memcached's flags that we refuse or that mean nothing here; parsed so that we can say so by name.
+#[derive(Debug, clap::Args)]
+struct Foreign {
+    #[arg(short = 'd', long = "daemon", hide = true)]
+    daemon: bool,
+    #[arg(short = 'S', long = "enable-sasl", hide = true)]
+    sasl: bool,
+    #[arg(short = 'Y', long = "auth-file", hide = true, value_name = "FILE")]
+    auth_file: Option<String>,
+    #[arg(short = 'Z', long = "enable-ssl", hide = true)]
+    ssl: bool,
+    #[arg(short = 'e', long = "memory-file", hide = true, value_name = "FILE")]
+    memory_file: Option<String>,
+    #[arg(short = 'C', long = "disable-cas", hide = true)]
+    disable_cas: bool,
+    #[arg(short = 'D', long = "stat-key-prefix", hide = true, value_name = "CHAR")]
+    stat_key_prefix: Option<String>,
+    #[arg(short = 'N', long = "napi-ids", hide = true, value_name = "NUM")]
+    napi_ids: Option<String>,
+    #[arg(short = 'k', long = "lock-memory", hide = true)]
+    lock_memory: bool,
+    #[arg(short = 'r', long = "enable-coredumps", hide = true)]
+    core_dumps: bool,
+    #[arg(short = 'f', long = "slab-growth-factor", hide = true, value_name = "NUM")]
+    slab_growth_factor: Option<String>,
+    #[arg(short = 'n', long = "slab-min-size", hide = true, value_name = "BYTES")]
+    slab_min_size: Option<String>,
+    #[arg(short = 'L', long = "enable-largepages", hide = true)]
+    large_pages: bool,
+}
+
+/// Options of `-o` that tune machinery this store does not have.
+const MEANINGLESS: &[&str] = &[
+    "modern",
+    "no_modern",
+    "maxconns_fast",
+    "hashpower",
+    "hash_algorithm",
+    "no_hashexpand",
+    "tail_repair_time",
+    "slab_reassign",
+    "no_slab_reassign",
+    "slab_automove",
+    "slab_automove_ratio",
+    "slab_automove_window",
+    "slab_automove_freeratio",
+    "slab_chunk_max",
+    "slab_sizes",
+    "lru_crawler",
+    "no_lru_crawler",
+    "lru_crawler_sleep",
+    "lru_crawler_tocrawl",
+    "lru_maintainer",
+    "no_lru_maintainer",
+    "hot_lru_pct",
+    "warm_lru_pct",
+    "hot_max_factor",
+    "warm_max_factor",
+    "temporary_ttl",
+    "inline_ascii_resp",
+    "no_inline_ascii_resp",
+    "watcher_logbuf_size",
+    "worker_logbuf_size",
+    "resp_obj_mem_limit",
+    "read_buf_mem_limit",
+    "track_sizes",
+    "no_track_sizes",
+    "drop_privileges",
+    "no_drop_privileges",
+];
+
+impl Flags {
+    fn refuse_unsupported(&self) -> Result<(), ConfigError> {
+        let foreign = &self.foreign;
+        let refused = [
+            (
+                foreign.daemon,
+                "-d (--daemon)",
+                "run it under systemd or another supervisor",
+            ),
+            (
+                foreign.sasl,
+                "-S (--enable-sasl)",
+                "SASL needs the binary protocol, and this server speaks text",
+            ),
+            (
+                foreign.auth_file.is_some(),
+                "-Y (--auth-file)",
+                "restrict access by network or unix socket",
+            ),
+            (foreign.ssl, "-Z (--enable-ssl)", "put a TLS proxy in front"),
+            (
+                foreign.memory_file.is_some(),
+                "-e (--memory-file)",
+                "a restart begins with an empty cache",
+            ),
+            (
+                foreign.disable_cas,
+                "-C (--disable-cas)",
+                "cas uniques cost nothing here and are always on",
+            ),
+            (
+                foreign.stat_key_prefix.is_some(),
+                "-D (--stat-key-prefix)",
+                "statistics by key prefix are not kept",
+            ),
+            (
+                foreign.napi_ids.is_some(),
+                "-N (--napi-ids)",
+                "connections are spread over threads by load",
+            ),
+            (
+                foreign.lock_memory,
+                "-k (--lock-memory)",
+                "forbid swap for the service instead",
+            ),
+            (
+                foreign.core_dumps,
+                "-r (--enable-coredumps)",
+                "set the core limit with `ulimit -c` or systemd",
+            ),
+        ];
+        if let Some((_, flag, instead)) = refused.into_iter().find(|(given, ..)| *given) {
+            return Err(ConfigError::Unsupported {
+                flag: flag.to_owned(),
+                instead,
+            });
+        }
+        if self.udp_port.as_deref().is_some_and(|port| port != "0") {
+            return Err(unsupported(
+                "-U (--udp-port)",
+                "only `-U 0`, UDP off, is accepted",
+            ));
+        }
+        match self.protocol.as_deref() {
+            None | Some("auto" | "ascii") => Ok(()),
+            Some("binary") => Err(unsupported(
+                "-B binary (--protocol)",
+                "this server speaks the text protocols",
+            )),
+            Some(other) => Err(ConfigError::Value {
+                what: "protocol (-B)".to_owned(),
+                why: format!("`{other}` is neither auto nor ascii"),
+            }),
+        }
+    }
+
+    fn into_raw(self, ignored: &mut Vec<String>) -> Result<Raw, ConfigError> {
+        let foreign = &self.foreign;
+        let meaningless = [
+            (foreign.slab_growth_factor.is_some(), "-f"),
+            (foreign.slab_min_size.is_some(), "-n"),
+            (foreign.large_pages, "-L"),
+        ];
+        ignored.extend(
+            meaningless
+                .iter()
+                .filter(|(given, _)| *given)
+                .map(|(_, flag)| (*flag).to_owned()),
+        );
+        let mut idle_timeout = self.idle_timeout;
+        for option in self
+            .extended
+            .iter()
+            .flat_map(|list| list.split(','))
+            .filter(|option| !option.is_empty())
+        {
+            match extended_option(option)? {
+                Extended::IdleTimeout(seconds) => idle_timeout = Some(format!("{seconds}s")),
+                Extended::Meaningless => ignored.push(format!("-o {option}")),
+            }
+        }
+        let given = |flag: bool, means: bool| flag.then_some(means);
+        Ok(Raw {
+            listen: (!self.listen.is_empty()).then_some(self.listen),
+            port: self.port,
+            unix_socket: self.unix_socket,
+            unix_mode: self.unix_mode,
+            admin: self.admin,
+            // memcached's -m counts mebibytes.
+            memory_limit: self.memory_limit.map(|text| match text.parse::<u64>() {
+                Ok(mebibytes) => format!("{mebibytes}MiB"),
+                Err(_has_a_unit) => text,
+            }),
+            max_item_size: self.max_item_size,
+            evict: given(self.disable_evictions, false),
+            conn_limit: self.conn_limit,
+            threads: self.threads,
+            max_reqs_per_event: self.max_reqs_per_event,
+            listen_backlog: self.listen_backlog,
+            idle_timeout,
+            drain_timeout: self.drain_timeout,
+            ttl_jitter: self.ttl_jitter,
+            ttl_jitter_mode: self.ttl_jitter_mode,
+            version_string: self.version_string,
+            enable_shutdown: given(self.enable_shutdown, true),
+            enable_flush_all: given(self.disable_flush_all, false),
+            enable_dumping: given(self.disable_dumping, false),
+            enable_watch: given(self.disable_watch, false),
+            verbosity: (self.verbose > 0).then_some(self.verbose),
+            user: self.user,
+            pidfile: self.pidfile,
+        })
+    }
+}
+
+enum Extended {
+    IdleTimeout(u64),
+    Meaningless,
+}
+
+fn extended_option(option: &str) -> Result<Extended, ConfigError> {
+    let (name, value) = option
+        .split_once('=')
+        .map_or((option, None), |(name, value)| (name, Some(value)));
+    if name == "idle_timeout" {
+        let seconds = value.and_then(|value| value.parse().ok());
+        return seconds
+            .map(Extended::IdleTimeout)
+            .ok_or_else(|| ConfigError::Value {
+                what: "-o idle_timeout".to_owned(),
+                why: "expected whole seconds, such as idle_timeout=600".to_owned(),
+            });
+    }
+    if MEANINGLESS.contains(&name) {
+        return Ok(Extended::Meaningless);
+    }
+    let flag = format!("-o {name}");
+    if name == "no_maxconns_fast" {
+        return Err(unsupported(
+            &flag,
+            "a client over the limit is always told and closed",
+        ));
+    }
+    if name.starts_with("ssl_") {
+        return Err(unsupported(&flag, "put a TLS proxy in front"));
+    }
+    if name.starts_with("ext_") {
+        return Err(unsupported(&flag, "items are kept in memory only"));
+    }
+    if name.starts_with("proxy_") {
+        return Err(unsupported(&flag, "use the `router` program"));
+    }
+    let known = MEANINGLESS.iter().chain(&["idle_timeout"]);
+    let nearest = known
+        .min_by_key(|known| strsim::levenshtein(known, name))
+        .copied()
+        .unwrap_or_default();
+    Err(ConfigError::Usage(format!(
+        "-o {name}: no such option; the nearest is {nearest}"
+    )))
+}
+
+fn unsupported(flag: &str, instead: &'static str) -> ConfigError {
+    ConfigError::Unsupported {
+        flag: flag.to_owned(),
+        instead,
+    }
+}
+
+/// clap's message without its usage block: what is wrong, and its tip.
+fn first_sentences(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let wanted = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    one_line(&wanted.collect::<Vec<_>>().join("; "))
+        .trim_start_matches("error: ")
+        .to_owned()
+}

@@ -1,0 +1,208 @@
+//! The one door of this crate: a node inside another program, or the whole program.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+pub use crate::config::{Config, ConfigError, UnixSocket};
+use crate::config::{Invocation, parse_args};
+pub use crate::server::StartError;
+use crate::server::{self, Bound};
+pub use crate::ttl::{Jitter, JitterMode};
+
+mod privileges;
+
+/// A node running in threads of this process. Dropping it stops it.
+#[derive(Debug)]
+pub struct Handle {
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// The first TCP address it listens on; a node with a unix socket only has none.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.addresses.first().copied()
+    }
+
+    /// The first TCP address it listens on.
+    ///
+    /// # Panics
+    /// If the configuration had no TCP address. [`Config::embedded`] has one.
+    pub fn addr(&self) -> SocketAddr {
+        self.tcp_addr().expect("an embedded node listens on TCP")
+    }
+
+    /// The HTTP address of metrics and health, if asked for.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Stops accepting, answers what was already asked, closes everything, and waits for that.
+    pub fn shutdown(mut self) {
+        self.stop_and_join();
+    }
+
+    fn stop_and_join(&mut self) {
+        // Either side may already be gone: then there is nothing left to stop.
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop_and_join();
+    }
+}
+
+/// Starts a node; its sockets listen when this returns.
+pub fn start(config: Config) -> Result<Handle, StartError> {
+    let bound = server::bind(config)?;
+    let (addresses, admin_address) = (bound.addresses.clone(), bound.admin_address);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name("cache-node".to_owned())
+        .spawn(move || {
+            let stop = || async { drop(stopped.await) };
+            if let Err(error) = server::serve(bound, |_| {}, stop, std::future::pending) {
+                tracing::error!(%error, "embedded node failed");
+            }
+        });
+    let thread = thread.map_err(|error| StartError::system("start a thread", error))?;
+    Ok(Handle {
+        addresses,
+        admin_address,
+        stop: Some(stop),
+        thread: Some(thread),
+    })
+}
+
+/// Exit code of a command line, file or environment that cannot be served.
+const BAD_CONFIG: u8 = 2;
+
+/// The whole `cache-node` program; `args` begins with the program's name.
+pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (config, ignored) = match parse_args(args) {
+        Ok(Invocation::Run { config, ignored }) => (*config, ignored),
+        Ok(Invocation::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Invocation::Checked) => {
+            println!("config ok");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return refuse(&error),
+    };
+    log_to_stderr(config.verbosity);
+    if !ignored.is_empty() {
+        warn!(
+            flags = ignored.join(", "),
+            "these memcached options change nothing here"
+        );
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("cache-node: {error}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+fn run(config: Config) -> Result<(), StartError> {
+    let (user, pid_file) = (config.user.clone(), config.pid_file.clone());
+    let bound = server::bind(config)?;
+    if let Some(path) = &pid_file {
+        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        written.map_err(|error| StartError::system(format!("write {}", path.display()), error))?;
+    }
+    if let Some(user) = &user {
+        // Before any thread starts: privileges belong to threads, and new ones inherit them.
+        privileges::become_user(user)?;
+    }
+    let served = server::serve(bound, announce, stop_signal, stop_signal);
+    if let Some(path) = &pid_file {
+        let _left_behind = std::fs::remove_file(path);
+    }
+    served
+}
+
+/// The line that says we are ready and where; scripts and tests wait for it.
+fn announce(bound: &Bound) {
+    let mut line = String::from("ready");
+    let list = |addresses: &[SocketAddr]| {
+        addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    if !bound.addresses.is_empty() {
+        // Writing to memory cannot fail.
+        let _infallible = write!(line, " tcp={}", list(&bound.addresses));
+    }
+    if let Some(unix) = &bound.node.config.unix {
+        let _infallible = write!(line, " unix={}", unix.path.display());
+    }
+    if let Some(admin) = bound.admin_address {
+        let _infallible = write!(line, " admin={admin}");
+    }
+    info!(threads = bound.node.config.threads, "{line}");
+    let mut stdout = std::io::stdout().lock();
+    // Nobody may be listening: then nobody is waiting either.
+    let _nobody_reads = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// Done when the process is told to stop. `SIGHUP` is for reloads, of which there are none yet: it changes nothing.
+async fn stop_signal() {
+    let on = |kind| signal(kind).ok();
+    let [mut interrupt, mut terminate, mut user1, mut hangup] = [
+        on(SignalKind::interrupt()),
+        on(SignalKind::terminate()),
+        on(SignalKind::user_defined1()),
+        on(SignalKind::hangup()),
+    ];
+    loop {
+        tokio::select! {
+            Some(()) = recv(&mut interrupt) => return,
+            Some(()) = recv(&mut terminate) => return,
+            Some(()) = recv(&mut user1) => return,
+            Some(()) = recv(&mut hangup) => info!("SIGHUP: nothing to reload"),
+            else => std::future::pending().await,
+        }
+    }
+}
+
+async fn recv(signal: &mut Option<tokio::signal::unix::Signal>) -> Option<()> {
+    signal.as_mut()?.recv().await
+}
+
+fn log_to_stderr(verbosity: u8) {
+    let level = match verbosity {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _more => tracing::Level::TRACE,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // Another subscriber in this process keeps its place.
+    let _already_set = subscriber.try_init();
+}

@@ -1,0 +1,225 @@
+//! The commands for operators (protocol.txt, "Statistics", "flush_all", "verbosity" and below).
+
+use std::sync::atomic::Ordering;
+
+use bytes::BytesMut;
+use protocol::encode::response as reply;
+use protocol::{Admin, AdminVerb, Expiry, FlushAll, Verbosity};
+
+use super::{Context, Outcome};
+use crate::stats;
+use crate::store::{ScanCursor, Seconds};
+
+pub(super) fn flush_all(cx: &mut Context<'_>, request: &FlushAll, out: &mut BytesMut) {
+    cx.counters.cmd_flush.add(1);
+    if !cx.node.config.flush_enabled {
+        out.extend_from_slice(reply::FLUSH_NOT_ALLOWED);
+        return;
+    }
+    let at = match request.delay.map(|delay| delay.expiry(cx.now)) {
+        // Zero means now here, not never.
+        None | Some(Expiry::Never | Expiry::Immediately) => cx.at,
+        Some(Expiry::At(at)) => cx.store().seconds(at),
+    };
+    cx.store().flush(at, cx.at);
+    out.extend_from_slice(reply::OK);
+}
+
+pub(super) fn verbosity(cx: &mut Context<'_>, request: &Verbosity, out: &mut BytesMut) {
+    let level = u8::try_from(request.level.min(2)).unwrap_or(2);
+    cx.node.verbosity.store(level, Ordering::Relaxed);
+    out.extend_from_slice(reply::OK);
+}
+
+pub(super) fn stats(cx: &mut Context<'_>, args: &[u8], out: &mut BytesMut) {
+    let mut words = args.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let Some(word) = words.next() else {
+        stats::general(cx.node, out);
+        out.extend_from_slice(reply::END);
+        return;
+    };
+    match word {
+        b"items" => stats::items(cx.node, out),
+        b"slabs" => stats::slabs(cx.node, out),
+        b"sizes" => stats::sizes(out),
+        b"settings" => stats::settings(cx.node, out),
+        b"conns" => stats::connections(cx.node, cx.at, out),
+        b"reset" => {
+            cx.node.reset();
+            out.extend_from_slice(reply::RESET);
+            return;
+        }
+        b"detail" => return detail(words.next(), out),
+        b"cachedump" => return cachedump(cx, words.next(), words.next(), out),
+        _unknown => return out.extend_from_slice(reply::ERROR),
+    }
+    out.extend_from_slice(reply::END);
+}
+
+/// Statistics by key prefix are not kept: turning them off is true, turning them on is refused.
+fn detail(word: Option<&[u8]>, out: &mut BytesMut) {
+    match word {
+        Some(b"off") => out.extend_from_slice(reply::OK),
+        Some(b"dump") => out.extend_from_slice(reply::END),
+        Some(b"on") => reply::client_error(out, b"stats detail not allowed"),
+        _other => reply::client_error(out, b"usage: stats detail on|off|dump"),
+    }
+}
+
+/// At most so many bytes of keys in one `stats cachedump`, as memcached.
+const DUMP_BYTES: usize = 2 << 20;
+/// At most so many steps of the store's scan in one `stats cachedump`, so that it ends even if all keys are skipped.
+const DUMP_STEPS: usize = 1 << 16;
+
+/// `stats cachedump class limit`: the old way to list keys, which some clients still use. Class 1 has all items.
+fn cachedump(cx: &Context<'_>, class: Option<&[u8]>, limit: Option<&[u8]>, out: &mut BytesMut) {
+    if !cx.node.config.dump_enabled {
+        return reply::client_error(out, b"stats cachedump not allowed");
+    }
+    let (Some(class), Some(limit)) = (class.and_then(unsigned), limit.and_then(unsigned)) else {
+        return reply::client_error(out, b"bad command line");
+    };
+    if class > 63 {
+        return reply::client_error(out, b"Illegal slab id");
+    }
+    if class == 1 {
+        let limit = if limit == 0 { u64::MAX } else { limit };
+        let (start, at) = (out.len(), cx.at);
+        let epoch = cx.store().unix_seconds(Seconds(0)).0;
+        let mut told = 0;
+        let mut cursor = Some(ScanCursor::default());
+        for _step in 0..DUMP_STEPS {
+            let Some(here) = cursor.filter(|_| told < limit && out.len() - start < DUMP_BYTES) else {
+                break;
+            };
+            cursor = cx.store().scan(here, at, &mut |key, item| {
+                let is_text = key.iter().all(|byte| (0x21..0x7f).contains(byte));
+                if !is_text || told >= limit || out.len() - start >= DUMP_BYTES {
+                    return;
+                }
+                told += 1;
+                out.extend_from_slice(b"ITEM ");
+                out.extend_from_slice(key);
+                out.extend_from_slice(b" [");
+                protocol::encode::number(out, item.value.len() as u64);
+                out.extend_from_slice(b" b; ");
+                let expires = item.expires.map_or(0, |expires| epoch + u64::from(expires.0));
+                protocol::encode::number(out, expires);
+                out.extend_from_slice(b" s]\r\n");
+            });
+        }
+    }
+    out.extend_from_slice(reply::END);
+}
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Admin<'_>, out: &mut BytesMut) -> Outcome {
+    let mut words = command
+        .args
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
+    let (first, second) = (words.next(), words.next());
+    match command.verb {
+        AdminVerb::Shutdown => return shutdown(cx, first, out),
+        AdminVerb::CacheMemlimit => cache_memlimit(cx, first, out),
+        AdminVerb::LruCrawler => lru_crawler(cx, first, second, out),
+        AdminVerb::Lru => lru(first, second, out),
+        AdminVerb::Slabs => slabs(first, out),
+        AdminVerb::Watch => {
+            if cx.node.config.watch_enabled {
+                out.extend_from_slice(b"WATCHER_FAILED this server keeps no log to watch\r\n");
+            } else {
+                reply::client_error(out, b"watch commands not allowed");
+            }
+        }
+        AdminVerb::RefreshCerts => out.extend_from_slice(b"ERROR TLS not enabled\r\n"),
+        AdminVerb::Extstore | AdminVerb::Config => out.extend_from_slice(reply::ERROR),
+    }
+    Outcome::Continue
+}
+
+fn shutdown(cx: &Context<'_>, mode: Option<&[u8]>, out: &mut BytesMut) -> Outcome {
+    if !cx.node.config.shutdown_enabled {
+        out.extend_from_slice(reply::SHUTDOWN_NOT_ENABLED);
+        return Outcome::Continue;
+    }
+    match mode {
+        None | Some(b"graceful") => Outcome::Shutdown,
+        Some(_) => {
+            reply::client_error(out, b"invalid shutdown mode");
+            Outcome::Continue
+        }
+    }
+}
+
+/// memcached's floor of a live change, in MiB.
+const MEMLIMIT_MIN: u64 = 8;
+/// More than this was surely meant in bytes.
+const MEMLIMIT_MAX: u64 = 1_000_000_000;
+
+fn cache_memlimit(cx: &Context<'_>, mebibytes: Option<&[u8]>, out: &mut BytesMut) {
+    let line: &[u8] = match mebibytes.and_then(unsigned) {
+        None => reply::ERROR,
+        Some(..MEMLIMIT_MIN) => b"MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n",
+        Some(mebibytes) if mebibytes > MEMLIMIT_MAX => {
+            b"MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
+        }
+        Some(mebibytes) if mebibytes << 20 > crate::config::MEMORY_MAX => {
+            b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"
+        }
+        Some(mebibytes) => {
+            let bytes = mebibytes << 20;
+            cx.store().set_memory_limit(bytes);
+            cx.node.memory_limit_bytes.store(bytes, Ordering::Relaxed);
+            reply::OK
+        }
+    };
+    out.extend_from_slice(line);
+}
+
+/// There is no crawler to steer: expired items go with their segments. Listing keys is the part that matters.
+fn lru_crawler(cx: &Context<'_>, word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
+    let line: &[u8] = match word {
+        Some(b"enable" | b"disable") => reply::OK,
+        Some(b"crawl") if arg.is_some() => reply::OK,
+        Some(b"sleep") => match arg.and_then(unsigned) {
+            Some(..=1_000_000) => reply::OK,
+            Some(_) => b"CLIENT_ERROR sleep must be one second or less\r\n",
+            None => reply::BAD_COMMAND_LINE,
+        },
+        Some(b"tocrawl") => arg
+            .and_then(unsigned)
+            .map_or(reply::BAD_COMMAND_LINE, |_| reply::OK),
+        Some(b"metadump" | b"mgdump") if !cx.node.config.dump_enabled => b"ERROR metadump not allowed\r\n",
+        _unknown => reply::ERROR,
+    };
+    out.extend_from_slice(line);
+}
+
+/// The queues of this store tune themselves; memcached's switches are taken and change nothing.
+fn lru(word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
+    let is_known = match word {
+        Some(b"mode") => matches!(arg, Some(b"flat" | b"segmented")),
+        Some(b"tune" | b"temp_ttl") => arg.is_some(),
+        _unknown => false,
+    };
+    out.extend_from_slice(if is_known { reply::OK } else { reply::ERROR });
+}
+
+fn slabs(word: Option<&[u8]>, out: &mut BytesMut) {
+    out.extend_from_slice(match word {
+        Some(b"automove") => reply::OK,
+        Some(b"reassign") => b"NOSPARE source class has no spare pages\r\n",
+        _unknown => reply::ERROR,
+    });
+}
+
+/// A plain decimal number, of at most ten digits.
+fn unsigned(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 10 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(
+        text.iter()
+            .fold(0, |number, digit| number * 10 + u64::from(digit - b'0')),
+    )
+}

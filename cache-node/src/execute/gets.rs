@@ -1,0 +1,244 @@
+//! Retrieval: consecutive gets of one connection looked up together, each value copied once, from the store into
+//! the reply buffer. A batch stops when the buffer is full and says how far it came.
+
+use bytes::BytesMut;
+use protocol::encode::{CRLF, response as reply};
+use protocol::{Exptime, Get, Key, Keys};
+use smallvec::SmallVec;
+
+use super::Context;
+use crate::store::{CasPatch, Change, Item, Lookup, Patch, Read, Seconds};
+
+/// Keys looked up at once: enough to overlap their cache misses, few enough for the stack.
+const BATCH_KEYS: usize = 64;
+
+/// How far a retrieval came before its replies filled the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retrieved {
+    /// All of it.
+    All,
+    /// Everything before the request that ends at or after `consumed`, and the first `keys` keys of that request.
+    Part { consumed: usize, keys: usize },
+}
+
+/// Gets gathered from one buffer, in order, not yet looked up.
+pub(crate) struct GetBatch<'a> {
+    lookups: SmallVec<[Lookup<'a>; BATCH_KEYS]>,
+    marks: SmallVec<[Mark; BATCH_KEYS]>,
+    with_cas: bool,
+    /// Where in the input the last whole request that was answered ends.
+    answered: usize,
+}
+
+/// Where a key stands.
+#[derive(Clone, Copy)]
+struct Mark {
+    /// Its number within its request.
+    number: usize,
+    /// Where in the input its request ends, if it is the last key of it.
+    request_end: Option<usize>,
+}
+
+impl<'a> GetBatch<'a> {
+    pub(crate) fn new() -> Self {
+        Self {
+            lookups: SmallVec::new(),
+            marks: SmallVec::new(),
+            with_cas: false,
+            answered: 0,
+        }
+    }
+
+    /// Everything before `end` of the input has been answered, this batch being empty.
+    pub(crate) fn answered_up_to(&mut self, end: usize) {
+        self.answered = end;
+    }
+
+    /// Takes a retrieval without touch, whose first `skip` keys are answered already and whose wire bytes end at
+    /// `end` of the input. Looks up what is gathered whenever the batch is full.
+    pub(crate) fn push(
+        &mut self,
+        cx: &Context<'_>,
+        get: &Get<'a>,
+        skip: usize,
+        end: usize,
+        out: &mut BytesMut,
+        limit: usize,
+    ) -> Retrieved {
+        if self.with_cas != get.with_cas {
+            if let part @ Retrieved::Part { .. } = self.flush(cx, out, limit) {
+                return part;
+            }
+            self.with_cas = get.with_cas;
+        }
+        let count = get.keys.len();
+        for (number, key) in get.keys.iter().enumerate().skip(skip) {
+            self.lookups.push(cx.store().lookup(key.as_bytes()));
+            self.marks.push(Mark {
+                number,
+                request_end: (number + 1 == count).then_some(end),
+            });
+            if self.lookups.len() == BATCH_KEYS
+                && let part @ Retrieved::Part { .. } = self.flush(cx, out, limit)
+            {
+                return part;
+            }
+        }
+        Retrieved::All
+    }
+
+    /// Answers everything gathered, unless `out` grows beyond `limit` bytes first.
+    pub(crate) fn flush(&mut self, cx: &Context<'_>, out: &mut BytesMut, limit: usize) -> Retrieved {
+        if self.lookups.is_empty() {
+            return Retrieved::All;
+        }
+        let read = if self.with_cas { Read::WithCas } else { Read::Plain };
+        let (marks, answered) = (&self.marks, &mut self.answered);
+        let mut hits = 0;
+        let mut stopped = None;
+        cx.store()
+            .get_many(&self.lookups, cx.at, read, &mut |index, item| {
+                if stopped.is_some() {
+                    return;
+                }
+                if out.len() > limit {
+                    stopped = Some(index);
+                    return;
+                }
+                if let Some(item) = item {
+                    hits += 1;
+                    value(out, self.lookups[index].key, &item, self.with_cas);
+                }
+                if let Some(end) = marks[index].request_end {
+                    out.extend_from_slice(reply::END);
+                    *answered = end;
+                }
+            });
+        let done = stopped.unwrap_or(self.lookups.len());
+        count_gets(cx, done, hits);
+        let retrieved = stopped.map_or(Retrieved::All, |index| Retrieved::Part {
+            consumed: self.answered,
+            keys: self.marks[index].number,
+        });
+        self.lookups.clear();
+        self.marks.clear();
+        retrieved
+    }
+}
+
+/// One key, asked for alone: the whole of a pipeline of one.
+#[inline]
+pub(crate) fn single(cx: &Context<'_>, key: Key<'_>, with_cas: bool, out: &mut BytesMut) {
+    let lookup = cx.store().lookup(key.as_bytes());
+    let read = if with_cas { Read::WithCas } else { Read::Plain };
+    let hit = cx.store().get(lookup, cx.at, read, |item| {
+        let Some(item) = item else { return false };
+        value(out, key.as_bytes(), &item, with_cas);
+        true
+    });
+    out.extend_from_slice(reply::END);
+    count_gets(cx, 1, u64::from(hit));
+}
+
+fn count_gets(cx: &Context<'_>, keys: usize, hits: u64) {
+    let keys = keys as u64;
+    cx.counters.cmd_get.add(keys);
+    cx.counters.get_hits.add(hits);
+    cx.counters.get_misses.add(keys - hits);
+}
+
+/// `gat` and `gats`: every hit gets the expiry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gat<'a> {
+    pub(crate) exptime: Exptime,
+    pub(crate) keys: Keys<'a>,
+    pub(crate) with_cas: bool,
+}
+
+/// Executes a [`Gat`], starting after `skip` keys; says which key is next if `out` grows beyond `limit` bytes first.
+pub(crate) fn gat(
+    cx: &mut Context<'_>,
+    request: Gat<'_>,
+    skip: usize,
+    out: &mut BytesMut,
+    limit: usize,
+) -> Option<usize> {
+    for (number, key) in request.keys.iter().enumerate().skip(skip) {
+        if out.len() > limit {
+            return Some(number);
+        }
+        touch_and_tell(cx, key, request.exptime, request.with_cas, out);
+    }
+    out.extend_from_slice(reply::END);
+    None
+}
+
+fn touch_and_tell(cx: &mut Context<'_>, key: Key<'_>, exptime: Exptime, with_cas: bool, out: &mut BytesMut) {
+    let expires = cx.expires(exptime);
+    let lookup = cx.store().lookup(key.as_bytes());
+    let before = out.len();
+    let read = if with_cas { Read::WithCas } else { Read::Plain };
+    let done = cx.store().update(lookup, cx.at, read, b"", |item| {
+        let Some(item) = item else {
+            return (Change::Keep, false);
+        };
+        value(out, key.as_bytes(), &item, with_cas);
+        (touched(expires), true)
+    });
+    let hit = match done {
+        Ok(done) => done.result,
+        // The new expiry could not be written down; better a miss than an item that outlives what was asked.
+        Err(_full) => {
+            out.truncate(before);
+            false
+        }
+    };
+    cx.counters.cmd_touch.add(1);
+    let counter = if hit {
+        &cx.counters.touch_hits
+    } else {
+        &cx.counters.touch_misses
+    };
+    counter.add(1);
+}
+
+/// A new expiry and the mark of having been read; the cas unique stays.
+pub(super) fn touched(expires: Option<Seconds>) -> Change<'static> {
+    Change::Patch(Patch {
+        expires: Some(expires),
+        fetched: Some(true),
+        cas: CasPatch::Keep,
+        ..Patch::default()
+    })
+}
+
+/// A retrieval executed key by key, whatever its size.
+pub(super) fn one_by_one(cx: &mut Context<'_>, get: &Get<'_>, out: &mut BytesMut) {
+    if let Some(exptime) = get.touch {
+        gat(
+            cx,
+            Gat {
+                exptime,
+                keys: get.keys,
+                with_cas: get.with_cas,
+            },
+            0,
+            out,
+            usize::MAX,
+        );
+        return;
+    }
+    let mut batch = GetBatch::new();
+    batch.push(cx, get, 0, 0, out, usize::MAX);
+    batch.flush(cx, out, usize::MAX);
+}
+
+#[inline]
+fn value(out: &mut BytesMut, key: &[u8], item: &Item<'_>, with_cas: bool) {
+    let cas = with_cas.then(|| item.cas());
+    let len = item.value.len();
+    out.reserve(len + key.len() + 64);
+    reply::value_header(out, key, item.flags, len, cas);
+    item.value.copy_to(out);
+    out.extend_from_slice(CRLF);
+}

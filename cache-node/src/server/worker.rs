@@ -1,0 +1,300 @@
+//! One worker thread: its own runtime, its own listeners, its own clients. A connection never changes thread once
+//! served; a new one may be handed to a less loaded worker first.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use protocol::encode::response::TOO_MANY_CONNECTIONS;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::Phase;
+use crate::clients::{Client, Peer, State};
+use crate::connection::{self, End};
+use crate::node::Node;
+
+/// A client on its way to a worker.
+pub(super) enum Accepted {
+    Tcp(std::net::TcpStream, Peer),
+    Unix(std::os::unix::net::UnixStream, Peer),
+}
+
+/// New clients that may wait for a worker; beyond that, whoever accepted serves.
+pub(super) const INBOX_CLIENTS: usize = 64;
+
+/// What a worker thread starts with.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) node: Arc<Node>,
+    pub(super) tcp: Vec<std::net::TcpListener>,
+    pub(super) unix: Option<(std::os::unix::net::UnixListener, Arc<PathBuf>)>,
+    pub(super) inbox: mpsc::Receiver<Accepted>,
+    /// The inboxes of all workers, by index.
+    pub(super) inboxes: Vec<mpsc::Sender<Accepted>>,
+    pub(super) phase: watch::Receiver<Phase>,
+    /// Told when a client asks the node to stop.
+    pub(super) stop: Arc<Notify>,
+}
+
+/// What accepting and serving need; shared by the tasks of one worker.
+struct Shared {
+    index: usize,
+    node: Arc<Node>,
+    inboxes: Vec<mpsc::Sender<Accepted>>,
+    stop: Arc<Notify>,
+    /// Told whenever a client is gone.
+    gone: Notify,
+}
+
+impl Worker {
+    /// Serves until the phase says otherwise and the last client is gone.
+    pub(super) async fn run(self) -> io::Result<()> {
+        let Self {
+            index,
+            node,
+            tcp,
+            unix,
+            mut inbox,
+            inboxes,
+            mut phase,
+            stop,
+        } = self;
+        let shared = Arc::new(Shared {
+            index,
+            node,
+            inboxes,
+            stop,
+            gone: Notify::new(),
+        });
+        let mut accepting = JoinSet::new();
+        for listener in tcp {
+            let listener = TcpListener::from_std(listener)?;
+            accepting.spawn(accept_tcp(listener, Arc::clone(&shared)));
+        }
+        if let Some((listener, path)) = unix {
+            let listener = UnixListener::from_std(listener)?;
+            accepting.spawn(accept_unix(listener, path, Arc::clone(&shared)));
+        }
+        loop {
+            tokio::select! {
+                accepted = inbox.recv() => match accepted {
+                    Some(accepted) => shared.take_in(accepted),
+                    None => break,
+                },
+                changed = phase.changed() => if changed.is_err() || *phase.borrow() > Phase::Serving { break },
+            }
+        }
+        accepting.shutdown().await;
+        inbox.close();
+        while let Ok(accepted) = inbox.try_recv() {
+            shared.take_in(accepted);
+        }
+        drain(&shared, &mut phase).await;
+        Ok(())
+    }
+}
+
+/// Turns of the scheduler after which everything that had arrived before has been read: more than tokio's
+/// `event_interval`, so that the sockets were asked in between.
+const TURNS_TO_SETTLE: usize = 200;
+
+async fn drain(shared: &Shared, phase: &mut watch::Receiver<Phase>) {
+    let clients = &shared.node.workers[shared.index].clients;
+    for _turn in 0..TURNS_TO_SETTLE {
+        tokio::task::yield_now().await;
+    }
+    // Nothing is owed to an idle client. The others end by themselves once they are answered.
+    clients.end(|client| client.state() == State::Idle);
+    loop {
+        let gone = shared.gone.notified();
+        if clients.len() == 0 {
+            return;
+        }
+        tokio::select! {
+            () = gone => {}
+            changed = phase.changed() => if changed.is_err() || *phase.borrow() == Phase::Cutting {
+                clients.end(|_anybody| true);
+                // A dropped control loop says no more: poll the rest out without spinning on the closed channel.
+                while clients.len() > 0 {
+                    tokio::task::yield_now().await;
+                }
+                return;
+            },
+        }
+    }
+}
+
+/// Pause after the system refused an `accept` for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+async fn accept_tcp(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                let local = stream
+                    .local_addr()
+                    .or_else(|_unknown| listener.local_addr())
+                    .unwrap_or(remote);
+                let peer = Peer::Tcp { remote, local };
+                if !shared.admit() {
+                    if let Ok(stream) = stream.into_std() {
+                        turn_away(stream);
+                    }
+                } else if let Some(inbox) = shared.less_loaded() {
+                    if let Ok(stream) = stream.into_std() {
+                        shared.hand_over(inbox, Accepted::Tcp(stream, peer));
+                    } else {
+                        shared.node.connections.fetch_sub(1, Ordering::Relaxed);
+                    }
+                } else {
+                    shared.spawn(stream, peer);
+                }
+            }
+            Err(error) => shared.pause(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(listener: UnixListener, path: Arc<PathBuf>, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _address)) => {
+                let peer = Peer::Unix {
+                    path: Arc::clone(&path),
+                };
+                if !shared.admit() {
+                    if let Ok(stream) = stream.into_std() {
+                        turn_away(stream);
+                    }
+                } else if let Some(inbox) = shared.less_loaded() {
+                    if let Ok(stream) = stream.into_std() {
+                        shared.hand_over(inbox, Accepted::Unix(stream, peer));
+                    } else {
+                        shared.node.connections.fetch_sub(1, Ordering::Relaxed);
+                    }
+                } else {
+                    shared.spawn(stream, peer);
+                }
+            }
+            Err(error) => shared.pause(&error).await,
+        }
+    }
+}
+
+/// Says why and hangs up. The socket does not block: a client that cannot take one line goes without it.
+fn turn_away(mut stream: impl Write + AsFd) {
+    let _too_bad = stream.write_all(TOO_MANY_CONNECTIONS);
+}
+
+impl Shared {
+    /// Counts a new client in, if there is room for it.
+    fn admit(&self) -> bool {
+        let counters = &self.node.workers[self.index].counters;
+        let limit = self.node.config.connections_max;
+        let admitted =
+            self.node
+                .connections
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |connections| {
+                    (connections < limit).then_some(connections + 1)
+                });
+        if admitted.is_err() {
+            counters.connections_rejected.add(1);
+            return false;
+        }
+        counters.connections_accepted.add(1);
+        true
+    }
+
+    /// The worker that should serve the next client, if that is not this one. The kernel spreads connections by
+    /// hash, which leaves some worker idle when there are few of them.
+    fn less_loaded(&self) -> Option<&mpsc::Sender<Accepted>> {
+        let load = |index: &usize| self.node.workers[*index].load.load(Ordering::Relaxed);
+        let own = load(&self.index);
+        let least = (0..self.inboxes.len()).min_by_key(load)?;
+        (load(&least) < own).then(|| &self.inboxes[least])
+    }
+
+    fn hand_over(self: &Arc<Self>, inbox: &mpsc::Sender<Accepted>, accepted: Accepted) {
+        if let Err(full_or_closed) = inbox.try_send(accepted) {
+            self.take_in(full_or_closed.into_inner());
+        }
+    }
+
+    fn take_in(self: &Arc<Self>, accepted: Accepted) {
+        let taken = match accepted {
+            Accepted::Tcp(stream, peer) => TcpStream::from_std(stream).map(|stream| self.spawn(stream, peer)),
+            Accepted::Unix(stream, peer) => {
+                UnixStream::from_std(stream).map(|stream| self.spawn(stream, peer))
+            }
+        };
+        if let Err(error) = taken {
+            self.node.connections.fetch_sub(1, Ordering::Relaxed);
+            warn!(%error, "client lost on its way to a worker");
+        }
+    }
+
+    fn spawn<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let worker = &self.node.workers[self.index];
+        let now = self.node.store.seconds(self.node.clock.now());
+        let client = Arc::new(Client::new(peer, now));
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat {
+            shared: Arc::clone(self),
+            client: Arc::clone(&client),
+        };
+        let task = tokio::spawn(async move {
+            let Seat { shared, client } = &seat;
+            let end = connection::serve(stream, &shared.node, shared.index, client).await;
+            match end {
+                End::Closed => {}
+                End::Shutdown => shared.stop.notify_one(),
+                End::Broken(error) => debug!(peer = ?client.peer(), %error, "client lost"),
+            }
+        });
+        // The task has not run yet: this thread is the one that runs it.
+        let slot = worker
+            .clients
+            .insert(Arc::clone(&client), Box::new(move || task.abort()));
+        client.sits_in(slot);
+    }
+
+    async fn pause(&self, error: &io::Error) {
+        // Only a client that left before it was accepted is no reason to wait.
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+        ) {
+            return;
+        }
+        self.node.workers[self.index].counters.listen_disabled.add(1);
+        warn!(%error, "cannot accept clients");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// A client's place at its worker, given up however its task ends.
+struct Seat {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Self { shared, client } = self;
+        let worker = &shared.node.workers[shared.index];
+        worker.clients.remove(client.slot());
+        worker.load.fetch_sub(1, Ordering::Relaxed);
+        shared.node.connections.fetch_sub(1, Ordering::Relaxed);
+        shared.gone.notify_one();
+    }
+}
