@@ -5,7 +5,7 @@
 //! over the average, in single precision.
 
 use super::key_hash::{KeyHash, md5_words};
-use super::kind::KETAMA_POINTS;
+use super::kind::{HashKind, KETAMA_POINTS};
 use super::twemproxy::{self, without_default_port};
 use crate::topology::Server;
 
@@ -19,6 +19,25 @@ pub(super) enum Points {
     PerServer { hash: KeyHash, name: PointName },
     /// twemproxy: weighted, 160 on average, in its own order of servers.
     Twemproxy,
+}
+
+impl Points {
+    /// How a scheme makes points, if it is of the family.
+    pub(super) fn of(kind: HashKind) -> Option<Self> {
+        match kind {
+            HashKind::Ketama { points } => Some(Self::Weighted { average: points }),
+            HashKind::KetamaLibmemcached(hash) => Some(Self::PerServer {
+                hash,
+                name: PointName::Libmemcached,
+            }),
+            HashKind::KetamaSpy(hash) => Some(Self::PerServer {
+                hash,
+                name: PointName::Spymemcached,
+            }),
+            HashKind::KetamaTwemproxy(_) => Some(Self::Twemproxy),
+            _ => None,
+        }
+    }
 }
 
 /// What a point name begins with.

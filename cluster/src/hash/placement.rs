@@ -6,13 +6,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ch3::{self, WeightedCh3};
 use super::hash_stop::hashed_part;
-use super::ketama::{self, PointName, Points};
+use super::ketama::{self, Points};
 use super::key_hash::KeyHash;
 use super::kind::HashKind;
 use super::mcrouter_rendezvous::McrouterRendezvous;
 use super::modulo::{self, Modulo};
 use super::rendezvous::Rendezvous;
-use super::ring::{Ring, own_point_count, own_points};
+use super::ring::{Ring, own_point_count, own_points, whole};
 use super::{jump, twemproxy};
 use crate::error::PlacementError;
 use crate::topology::{Server, Topology};
@@ -48,18 +48,23 @@ impl Placement {
         check_names(servers)?;
         check_weights(topology)?;
         let count = check_size(topology)?;
-        let ketama = |flavour, key_hash| Scheme::Ketama {
-            ring: Ring::new(ketama::points(servers, flavour)),
-            key_hash,
+        let ring = || {
+            let flavour = Points::of(topology.hash).expect("a scheme of the ketama family");
+            Ring::new(ketama::points(servers, flavour))
         };
-        let per_server = |hash, name| ketama(Points::PerServer { hash, name }, hash);
         let scheme = match topology.hash {
             HashKind::Rendezvous => Scheme::Rendezvous(Rendezvous::new(servers)),
             HashKind::Ring { points } => Scheme::Ring(Ring::new(own_points(servers, points))),
-            HashKind::Ketama { points } => ketama(Points::Weighted { average: points }, KeyHash::Md5),
-            HashKind::KetamaLibmemcached(hash) => per_server(hash, PointName::Libmemcached),
-            HashKind::KetamaSpy(hash) => per_server(hash, PointName::Spymemcached),
-            HashKind::KetamaTwemproxy(hash) => ketama(Points::Twemproxy, hash),
+            HashKind::Ketama { .. } => Scheme::Ketama {
+                ring: ring(),
+                key_hash: KeyHash::Md5,
+            },
+            HashKind::KetamaLibmemcached(key_hash)
+            | HashKind::KetamaSpy(key_hash)
+            | HashKind::KetamaTwemproxy(key_hash) => Scheme::Ketama {
+                ring: ring(),
+                key_hash,
+            },
             HashKind::Modulo(hash) => Scheme::Modulo(Modulo::new(hash, (0..count).map(|index| (index, 1)))),
             HashKind::ModuloTwemproxy(hash) => Scheme::Modulo(Modulo::new(hash, twemproxy::slots(servers))),
             HashKind::Jump => Scheme::Jump { servers: count },
@@ -189,7 +194,10 @@ fn check_size(topology: &Topology) -> Result<u32, PlacementError> {
     let each = |points: u32| servers.len() as u64 * u64::from(points);
     let (given, max, what) = match topology.hash {
         HashKind::Ring { points } => (
-            servers.iter().map(|server| own_point_count(server, points)).sum(),
+            servers
+                .iter()
+                .map(|server| whole(own_point_count(server, points)))
+                .sum(),
             POINTS_MAX,
             "points",
         ),

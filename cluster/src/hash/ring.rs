@@ -72,7 +72,7 @@ pub(super) fn own_points(servers: &[Server], points: u32) -> Vec<(u64, u32)> {
     let mut ring = Vec::new();
     for (index, server) in (0_u32..).zip(servers) {
         let mut state = xxh3_64(server.name.as_bytes());
-        for _ in 0..own_point_count(server, points) {
+        for _ in 0..whole(own_point_count(server, points)) {
             state = state.wrapping_add(GOLDEN);
             ring.push((mix(state), index));
         }
@@ -80,14 +80,21 @@ pub(super) fn own_points(servers: &[Server], points: u32) -> Vec<(u64, u32)> {
     ring
 }
 
-/// How many points a server has on our own ring: at least one unless its weight is zero.
+/// How many points a server has on our own ring: at least one unless its weight is zero. A whole number.
+pub(super) fn own_point_count(server: &Server, points: u32) -> f64 {
+    let weight = server.weight.get();
+    if weight > 0.0 {
+        (weight * f64::from(points)).round().max(1.0)
+    } else {
+        0.0
+    }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a million times ten thousand fits"
+    reason = "at most a million times ten thousand"
 )]
-pub(super) fn own_point_count(server: &Server, points: u32) -> u64 {
-    let weight = server.weight.get();
-    let count = (weight * f64::from(points)).round() as u64;
-    if weight > 0.0 { count.max(1) } else { 0 }
+pub(super) fn whole(count: f64) -> u64 {
+    count as u64
 }
