@@ -1,5 +1,7 @@
 //! Promises to users, a file each. What they need to run is said in `tests/README.md`.
 
+mod against;
+mod clients;
 mod transcripts;
 
 /// Says that a check could not run here and why; with `HEARTH_REQUIRE_ALL` (as in CI) that is a failure.

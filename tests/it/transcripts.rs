@@ -5,51 +5,10 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use tests::{
     client::Client,
     cluster::{Cluster, Layout},
-    process::Program,
     transcript::{self, Case, Pace, Subject},
 };
 
-/// What answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Against {
-    CacheNode,
-    DebianMemcached,
-    CurrentMemcached,
-    ShardedRouter,
-    ReplicatedRouter,
-    RouterOverMemcached,
-}
-
-impl Against {
-    /// Starts it, or says why this machine cannot.
-    fn start(self) -> Result<Cluster, String> {
-        let memory: &[&str] = &["-m", "64", "-t", "1"];
-        let stock = match self {
-            Self::DebianMemcached => Some(Program::Memcached),
-            Self::CurrentMemcached => Some(Program::CurrentMemcached),
-            Self::RouterOverMemcached => Some(stock_memcached()?),
-            Self::CacheNode | Self::ShardedRouter | Self::ReplicatedRouter => None,
-        };
-        if let Some(program) = stock {
-            program.locate()?;
-        }
-        Ok(match self {
-            Self::CacheNode => Cluster::single(Program::CacheNode, memory),
-            Self::DebianMemcached => Cluster::single(Program::Memcached, memory),
-            Self::CurrentMemcached => Cluster::single(Program::CurrentMemcached, memory),
-            Self::ShardedRouter => Cluster::routed(Layout::Sharded, Program::CacheNode, 3, &[]),
-            Self::ReplicatedRouter => Cluster::routed(Layout::Replicated, Program::CacheNode, 2, &[]),
-            Self::RouterOverMemcached => Cluster::routed(Layout::Sharded, stock_memcached()?, 3, &[]),
-        })
-    }
-}
-
-/// The newest stock memcached there is.
-fn stock_memcached() -> Result<Program, String> {
-    let newest_first = [Program::CurrentMemcached, Program::Memcached];
-    let found = newest_first.into_iter().find(|program| program.locate().is_ok());
-    found.ok_or_else(|| "no memcached on PATH".into())
-}
+use crate::against::{Against, stock_memcached};
 
 /// What `! skip` may select about a running cluster.
 fn subjects(cluster: &Cluster) -> Vec<Subject> {
