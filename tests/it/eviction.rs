@@ -9,7 +9,10 @@ const MIB: u64 = 1 << 20;
 
 fn node(args: &[&str]) -> Cluster {
     let limit = LIMIT_MIB.to_string();
-    let args: Vec<&str> = ["-m", &limit, "-t", "1"].into_iter().chain(args.iter().copied()).collect();
+    let args: Vec<&str> = ["-m", &limit, "-t", "1"]
+        .into_iter()
+        .chain(args.iter().copied())
+        .collect();
     Cluster::single(Program::CacheNode, &args)
 }
 
@@ -19,7 +22,9 @@ fn fill(client: &mut Client, from: usize, to: usize, len: usize) {
     let value = "v".repeat(len);
     for start in (from..to).step_by(1000) {
         let keys = start..to.min(start + 1000);
-        let batch: String = keys.map(|key| format!("set key{key} 0 0 {len} noreply\r\n{value}\r\n")).collect();
+        let batch: String = keys
+            .map(|key| format!("set key{key} 0 0 {len} noreply\r\n{value}\r\n"))
+            .collect();
         client.exchange(batch + "mn\r\n", "MN\r\n");
     }
 }
@@ -30,9 +35,18 @@ fn a_full_node_stays_under_its_limit_plus_a_constant() {
     let mut client = cluster.client();
     for (round, len) in [100, 1000, 20, 5000].into_iter().enumerate() {
         let base = round * 1_000_000;
-        fill(&mut client, base, base + 80 * usize::try_from(MIB).expect("fits") / (len + 40), len);
+        fill(
+            &mut client,
+            base,
+            base + 80 * usize::try_from(MIB).expect("fits") / (len + 40),
+            len,
+        );
         let rss = cluster.servers[0].rss();
-        assert!(rss <= (LIMIT_MIB + BEYOND_MIB) * MIB, "RSS {} KiB after values of {len} bytes", rss / 1024);
+        assert!(
+            rss <= (LIMIT_MIB + BEYOND_MIB) * MIB,
+            "RSS {} KiB after values of {len} bytes",
+            rss / 1024
+        );
         assert!(client.stat("evictions") > 0);
         assert!(client.stat("bytes") <= LIMIT_MIB * MIB);
     }
@@ -53,7 +67,10 @@ fn what_is_read_again_and_again_outlives_what_is_never_read() {
         }
         fill(&mut client, round * 5000, (round + 1) * 5000, 200);
     }
-    assert!(client.stat("evictions") > 0, "nothing was evicted, so nothing is shown");
+    assert!(
+        client.stat("evictions") > 0,
+        "nothing was evicted, so nothing is shown"
+    );
     let kept = hot.iter().filter(|key| client.get(key).is_some()).count();
     assert!(kept >= 95, "{kept} of 100 hot keys outlived 200,000 cold ones");
 }
@@ -68,7 +85,10 @@ fn a_node_that_may_not_evict_says_that_memory_is_out() {
         Ok(reply) if reply == "STORED" => None,
         other => Some(other.expect("an answer")),
     });
-    assert_eq!(refused.as_deref(), Some("SERVER_ERROR out of memory storing object"));
+    assert_eq!(
+        refused.as_deref(),
+        Some("SERVER_ERROR out of memory storing object")
+    );
     assert_eq!(client.get("first"), Some(b"1".to_vec()));
     assert_eq!(client.stat("evictions"), 0);
     // What is deleted makes room again.
@@ -86,7 +106,10 @@ fn values_of_every_size_come_back_whole() {
         for len in [(1_usize << power) - 1, 1 << power, (1 << power) + 1] {
             let value: Vec<u8> = (0_u8..=250).cycle().take(len).collect();
             client.set("k", &value);
-            assert!(client.get("k").as_deref() == Some(value.as_slice()), "a value of {len} bytes");
+            assert!(
+                client.get("k").as_deref() == Some(value.as_slice()),
+                "a value of {len} bytes"
+            );
         }
     }
 }

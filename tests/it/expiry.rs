@@ -18,7 +18,9 @@ fn ttl(client: &mut Client, key: &str) -> Option<i64> {
     if reply == "EN" {
         return None;
     }
-    let seconds = reply.strip_prefix("HD t").and_then(|seconds| seconds.parse().ok());
+    let seconds = reply
+        .strip_prefix("HD t")
+        .and_then(|seconds| seconds.parse().ok());
     Some(seconds.unwrap_or_else(|| panic!("{reply:?}")))
 }
 
@@ -41,10 +43,16 @@ fn ttls(client: &mut Client, count: usize) -> Vec<i64> {
 fn assert_spread(ttls: &[i64], low: i64, high: i64) {
     let (min, max) = (ttls.iter().min().copied(), ttls.iter().max().copied());
     // A second may pass between the store and the look.
-    assert!(min >= Some(low - 2) && max <= Some(high), "{min:?}..{max:?} is not within {low}..{high}");
+    assert!(
+        min >= Some(low - 2) && max <= Some(high),
+        "{min:?}..{max:?} is not within {low}..{high}"
+    );
     // With hundreds of draws both outer fifths of the range are met.
     let fifth = (high - low) / 5;
-    assert!(min < Some(low + fifth) && max > Some(high - fifth), "{min:?}..{max:?} does not fill {low}..{high}");
+    assert!(
+        min < Some(low + fifth) && max > Some(high - fifth),
+        "{min:?}..{max:?} does not fill {low}..{high}"
+    );
 }
 
 #[test]
@@ -105,10 +113,14 @@ fn an_item_is_gone_when_its_time_is_over() {
     store(&mut client, "short", 2);
     store(&mut client, "long", 1000);
     assert_eq!(client.get("short"), Some(b"x".to_vec()));
-    eventually(Duration::from_secs(10), "an item of two seconds is gone", || match client.get("short") {
-        None => Ok(()),
-        Some(_) => Err("still there".into()),
-    });
+    eventually(
+        Duration::from_secs(10),
+        "an item of two seconds is gone",
+        || match client.get("short") {
+            None => Ok(()),
+            Some(_) => Err("still there".into()),
+        },
+    );
     assert_eq!(client.get("long"), Some(b"x".to_vec()));
     client.exchange("add short 0 0 1\r\ny\r\n", "STORED\r\n");
     client.exchange("replace gone 0 0 1\r\ny\r\n", "NOT_STORED\r\n");
@@ -121,10 +133,14 @@ fn a_touch_keeps_an_item_alive() {
     store(&mut client, "touched", 2);
     store(&mut client, "left", 2);
     assert_eq!(client.ask("touch touched 1000"), "TOUCHED");
-    eventually(Duration::from_secs(10), "the item that was not touched is gone", || match client.get("left") {
-        None => Ok(()),
-        Some(_) => Err("still there".into()),
-    });
+    eventually(
+        Duration::from_secs(10),
+        "the item that was not touched is gone",
+        || match client.get("left") {
+            None => Ok(()),
+            Some(_) => Err("still there".into()),
+        },
+    );
     assert_eq!(client.get("touched"), Some(b"x".to_vec()));
 }
 
@@ -135,9 +151,11 @@ fn a_flush_in_the_future_takes_what_was_stored_before_it() {
     store(&mut client, "before", 0);
     assert_eq!(client.ask("flush_all 2"), "OK");
     assert_eq!(client.get("before"), Some(b"x".to_vec()));
-    eventually(Duration::from_secs(10), "the flush comes", || match client.get("before") {
-        None => Ok(()),
-        Some(_) => Err("still there".into()),
+    eventually(Duration::from_secs(10), "the flush comes", || {
+        match client.get("before") {
+            None => Ok(()),
+            Some(_) => Err("still there".into()),
+        }
     });
     store(&mut client, "after", 0);
     assert_eq!(client.get("after"), Some(b"x".to_vec()));

@@ -23,7 +23,8 @@ fn a_connection_too_many_is_told_and_closed_and_room_is_found_again() {
     refused.expect_closed();
     clients.truncate(5);
     eventually(Duration::from_secs(5), "a place is free again", || {
-        let mut client = Client::try_connect(node.addr(), REPLY_DEADLINE).map_err(|error| error.to_string())?;
+        let mut client =
+            Client::try_connect(node.addr(), REPLY_DEADLINE).map_err(|error| error.to_string())?;
         client.try_send(b"mn\r\n").map_err(|error| error.to_string())?;
         client.try_expect(b"MN\r\n")
     });
@@ -75,10 +76,17 @@ fn a_client_that_does_not_read_costs_little(cluster: &Cluster, process: &Process
     let before = process.rss();
     let mut stuck: Vec<Client> = (0..20).map(|_| cluster.client()).collect();
     for client in &mut stuck {
-        client.stream().set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout can be set");
+        client
+            .stream()
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .expect("a timeout can be set");
         // 2,000 replies of a megabyte each, none of them read.
         for _ in 0..100 {
-            if client.stream().write_all("get big\r\n".repeat(20).as_bytes()).is_err() {
+            if client
+                .stream()
+                .write_all("get big\r\n".repeat(20).as_bytes())
+                .is_err()
+            {
                 break;
             }
         }
@@ -89,7 +97,10 @@ fn a_client_that_does_not_read_costs_little(cluster: &Cluster, process: &Process
     }
     let grown = process.rss().saturating_sub(before) / 1024;
     let limit_kib = 20 * 6 * 1024;
-    assert!(grown < limit_kib, "{grown} KiB more for 20 clients that do not read");
+    assert!(
+        grown < limit_kib,
+        "{grown} KiB more for 20 clients that do not read"
+    );
     assert_eq!(reader.get("big").map(|value| value.len()), Some(1_000_000));
     // What was held back is given to a client that reads at last.
     let client = &mut stuck[0];
@@ -126,11 +137,16 @@ fn a_unix_socket_serves_like_a_port() {
     let folder = tempfile::TempDir::new().expect("a scratch folder");
     let path = folder.path().join("node.sock");
     let path_text = path.to_str().expect("a plain path");
-    let node = Process::try_start(Program::CacheNode, &["-s", path_text]).unwrap_or_else(|error| panic!("{error}"));
+    let node =
+        Process::try_start(Program::CacheNode, &["-s", path_text]).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(node.unix(), Some(path.as_path()));
     let mut socket = std::os::unix::net::UnixStream::connect(&path).expect("the socket accepts");
-    socket.set_read_timeout(Some(REPLY_DEADLINE)).expect("a timeout can be set");
-    socket.write_all(b"set k 0 0 1\r\nx\r\nquit\r\n").expect("the request is taken");
+    socket
+        .set_read_timeout(Some(REPLY_DEADLINE))
+        .expect("a timeout can be set");
+    socket
+        .write_all(b"set k 0 0 1\r\nx\r\nquit\r\n")
+        .expect("the request is taken");
     let mut reply = String::new();
     std::io::Read::read_to_string(&mut socket, &mut reply).expect("the reply ends");
     assert_eq!(reply, "STORED\r\n");

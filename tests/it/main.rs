@@ -2,6 +2,11 @@
 
 mod against;
 mod clients;
+mod eviction;
+mod expiry;
+mod limits;
+mod ops;
+mod pipelining;
 mod transcripts;
 
 /// Says that a check could not run here and why; with `HEARTH_REQUIRE_ALL` (as in CI) that is a failure.

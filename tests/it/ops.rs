@@ -25,8 +25,16 @@ fn assert_refused(program: Program, args: &[&str], says: &[&str]) {
 
 #[test]
 fn an_unknown_flag_is_named_with_its_neighbour() {
-    assert_refused(Program::CacheNode, &["--ttl-jiter", "5%"], &["--ttl-jiter", "--ttl-jitter"]);
-    assert_refused(Program::Router, &["--shareded", "a:1"], &["--shareded", "--sharded"]);
+    assert_refused(
+        Program::CacheNode,
+        &["--ttl-jiter", "5%"],
+        &["--ttl-jiter", "--ttl-jitter"],
+    );
+    assert_refused(
+        Program::Router,
+        &["--shareded", "a:1"],
+        &["--shareded", "--sharded"],
+    );
 }
 
 #[test]
@@ -38,19 +46,39 @@ fn a_bad_value_says_what_was_expected() {
     assert_refused(Program::CacheNode, &["--ttl-jitter", "150%"], &["150%"]);
     assert_refused(Program::CacheNode, &["-I", "12"], &["12"]);
     assert_refused(Program::Router, &["--sharded", "nonsense"], &["nonsense"]);
-    assert_refused(Program::Router, &["--sharded", "127.0.0.1:1", "--hash", "ketma"], &["ketma", "ketama"]);
-    assert_refused(Program::Router, &["-c", "/no/such/file.json"], &["/no/such/file.json"]);
+    assert_refused(
+        Program::Router,
+        &["--sharded", "127.0.0.1:1", "--hash", "ketma"],
+        &["ketma", "ketama"],
+    );
+    assert_refused(
+        Program::Router,
+        &["-c", "/no/such/file.json"],
+        &["/no/such/file.json"],
+    );
 }
 
 #[test]
 fn a_port_in_use_is_said_plainly() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("a bound address").port().to_string();
-    for (program, more) in [(Program::CacheNode, [].as_slice()), (Program::Router, &["--sharded", "127.0.0.1:1"])] {
-        let args: Vec<&str> = ["-l", "127.0.0.1", "-p", &port].into_iter().chain(more.iter().copied()).collect();
+    for (program, more) in [
+        (Program::CacheNode, [].as_slice()),
+        (Program::Router, &["--sharded", "127.0.0.1:1"]),
+    ] {
+        let args: Vec<&str> = ["-l", "127.0.0.1", "-p", &port]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
         let (code, _, stderr) = run_to_end(program, &args);
-        assert!(code.is_some_and(|code| code != 0), "{program:?}: exit {code:?}, {stderr:?}");
-        assert!(stderr.contains(&port), "{program:?} does not name the port: {stderr:?}");
+        assert!(
+            code.is_some_and(|code| code != 0),
+            "{program:?}: exit {code:?}, {stderr:?}"
+        );
+        assert!(
+            stderr.contains(&port),
+            "{program:?} does not name the port: {stderr:?}"
+        );
     }
 }
 
@@ -67,11 +95,16 @@ fn version_and_help_are_on_stdout() {
 
 #[test]
 fn memcacheds_everyday_flags_are_accepted() {
-    let args = ["-m", "32", "-c", "512", "-t", "2", "-I", "1m", "-U", "0", "-v", "-b", "512", "-R", "50"];
+    let args = [
+        "-m", "32", "-c", "512", "-t", "2", "-I", "1m", "-U", "0", "-v", "-b", "512", "-R", "50",
+    ];
     let node = Process::start(Program::CacheNode, &args);
     let mut client = Client::connect(node.addr());
     assert_eq!(client.stat("limit_maxbytes"), 32 << 20);
-    assert_eq!(client.stats("settings").get("maxconns").map(String::as_str), Some("512"));
+    assert_eq!(
+        client.stats("settings").get("maxconns").map(String::as_str),
+        Some("512")
+    );
     assert_eq!(client.stat("threads"), 2);
 }
 
@@ -80,7 +113,9 @@ fn version_is_three_numbers_that_every_client_can_read() {
     let cluster = Cluster::routed(Layout::Sharded, Program::CacheNode, 1, &[]);
     for mut client in [cluster.client(), cluster.server_client(0)] {
         let reply = client.ask("version");
-        let numbers = reply.strip_prefix("VERSION ").and_then(tests::transcript::version);
+        let numbers = reply
+            .strip_prefix("VERSION ")
+            .and_then(tests::transcript::version);
         assert!(matches!(numbers, Some([1, 6, 0..=255])), "{reply:?}");
     }
 }
@@ -103,10 +138,19 @@ fn the_memcached_exporter_finds_its_stats_on_a_cache_node() {
         }
     }
     for name in ["rusage_user", "rusage_system"] {
-        assert_eq!(stats.get(name).map(|value| value.matches('.').count()), Some(1), "{name}");
+        assert_eq!(
+            stats.get(name).map(|value| value.matches('.').count()),
+            Some(1),
+            "{name}"
+        );
     }
     let settings = client.stats("settings");
-    assert!(settings.get("maxconns").is_some_and(|value| value.parse::<u64>().is_ok()), "{settings:?}");
+    assert!(
+        settings
+            .get("maxconns")
+            .is_some_and(|value| value.parse::<u64>().is_ok()),
+        "{settings:?}"
+    );
     // A class that is listed is listed whole; none is fine.
     for (name, value) in client.stats("slabs").iter().chain(&client.stats("items")) {
         assert!(value.parse::<u64>().is_ok(), "{name} {value} is not a number");
@@ -117,9 +161,18 @@ fn the_memcached_exporter_finds_its_stats_on_a_cache_node() {
 fn counters_count_what_was_asked() {
     let node = Process::start(Program::CacheNode, &[]);
     let mut client = Client::connect(node.addr());
-    client.exchange("set n 0 0 1\r\n5\r\nset k 0 0 1\r\nx\r\nadd k 0 0 1\r\ny\r\n", "STORED\r\nSTORED\r\nNOT_STORED\r\n");
-    client.exchange("get k n none none2\r\n", "VALUE k 0 1\r\nx\r\nVALUE n 0 1\r\n5\r\nEND\r\n");
-    client.exchange("incr n 1\r\nincr none 1\r\ndecr n 1\r\ndecr none 1\r\n", "6\r\nNOT_FOUND\r\n5\r\nNOT_FOUND\r\n");
+    client.exchange(
+        "set n 0 0 1\r\n5\r\nset k 0 0 1\r\nx\r\nadd k 0 0 1\r\ny\r\n",
+        "STORED\r\nSTORED\r\nNOT_STORED\r\n",
+    );
+    client.exchange(
+        "get k n none none2\r\n",
+        "VALUE k 0 1\r\nx\r\nVALUE n 0 1\r\n5\r\nEND\r\n",
+    );
+    client.exchange(
+        "incr n 1\r\nincr none 1\r\ndecr n 1\r\ndecr none 1\r\n",
+        "6\r\nNOT_FOUND\r\n5\r\nNOT_FOUND\r\n",
+    );
     client.exchange("touch k 100\r\ntouch none 1\r\n", "TOUCHED\r\nNOT_FOUND\r\n");
     client.exchange("cas k 0 0 1 1\r\nz\r\n".replace(" 1 1", " 1 0"), "EXISTS\r\n");
     client.exchange("cas none 0 0 1 1\r\nz\r\n", "NOT_FOUND\r\n");
@@ -157,13 +210,26 @@ fn probes_and_metrics_answer_on_the_admin_port() {
     cluster.client().set("k", "v");
     for process in cluster.servers.iter().chain([cluster.router()]) {
         for path in ["/healthz", "/readyz"] {
-            assert_eq!(scrape::get(process.admin(), path).0, 200, "{:?} {path}", process.program());
+            assert_eq!(
+                scrape::get(process.admin(), path).0,
+                200,
+                "{:?} {path}",
+                process.program()
+            );
         }
         assert_eq!(scrape::get(process.admin(), "/nothing-here").0, 404);
         let metrics = scrape::metrics(process.admin());
-        let prefix = if process.program() == Program::Router { "router_" } else { "cache_node_" };
+        let prefix = if process.program() == Program::Router {
+            "router_"
+        } else {
+            "cache_node_"
+        };
         let ours = metrics.keys().filter(|name| name.starts_with(prefix)).count();
-        assert!(ours >= 5, "{:?} has {ours} metrics that start with {prefix}: {metrics:?}", process.program());
+        assert!(
+            ours >= 5,
+            "{:?} has {ours} metrics that start with {prefix}: {metrics:?}",
+            process.program()
+        );
     }
 }
 
@@ -177,12 +243,20 @@ fn commands_are_counted_on_the_metrics_page() {
     }
     client.get("none");
     // Counters of a thread may be published a moment later.
-    eventually(Duration::from_secs(5), "ten hits and a miss are on /metrics", || {
-        let metrics = scrape::metrics(node.admin());
-        let of = |labels: &[&str]| scrape::sum(&metrics, "cache_node_commands_total", labels);
-        let (hits, misses) = (of(&["\"get\"", "\"hit\""]), of(&["\"get\"", "\"miss\""]));
-        if (hits, misses) == (10.0, 1.0) { Ok(()) } else { Err(format!("{hits} hits, {misses} misses: {metrics:?}")) }
-    });
+    eventually(
+        Duration::from_secs(5),
+        "ten hits and a miss are on /metrics",
+        || {
+            let metrics = scrape::metrics(node.admin());
+            let of = |labels: &[&str]| scrape::sum(&metrics, "cache_node_commands_total", labels);
+            let (hits, misses) = (of(&["\"get\"", "\"hit\""]), of(&["\"get\"", "\"miss\""]));
+            if (hits, misses) == (10.0, 1.0) {
+                Ok(())
+            } else {
+                Err(format!("{hits} hits, {misses} misses: {metrics:?}"))
+            }
+        },
+    );
 }
 
 #[test]
@@ -194,7 +268,11 @@ fn nothing_is_written_to_stderr_but_words() {
     router.wait(Duration::from_secs(10));
     for process in [&router, &cluster.servers[0]] {
         let stderr = process.stderr();
-        assert!(!stderr.contains("secret"), "{:?} logged a key or a value: {stderr}", process.program());
+        assert!(
+            !stderr.contains("secret"),
+            "{:?} logged a key or a value: {stderr}",
+            process.program()
+        );
     }
 }
 
@@ -213,9 +291,11 @@ fn a_thousand_idle_connections_are_cheap_and_leave_nothing_behind() {
     client.expect_nothing_more();
     let (rss, fds) = (node.rss(), node.fds());
     let idle: Vec<Client> = (0..1000).map(|_| Client::connect(node.addr())).collect();
-    eventually(Duration::from_secs(10), "all are accepted", || match client.stat("curr_connections") {
-        1001.. => Ok(()),
-        count => Err(format!("{count} connections")),
+    eventually(Duration::from_secs(10), "all are accepted", || {
+        match client.stat("curr_connections") {
+            1001.. => Ok(()),
+            count => Err(format!("{count} connections")),
+        }
     });
     let each = node.rss().saturating_sub(rss) / 1000;
     assert!(each <= 8 * 1024, "{each} bytes for each idle connection");
@@ -240,5 +320,8 @@ fn a_config_with_a_mistake_says_where_it_is() {
         r#"{"pools": {"A": {"servers": ["127.0.0.1:1"]}}, "route": "PolRoute|A"}"#,
         &["PolRoute", "PoolRoute", "route"],
     );
-    refused(r#"{"pools": {"A": {"servers": ["127.0.0.1:1"]}}, "route": "PoolRoute|B"}"#, &["B"]);
+    refused(
+        r#"{"pools": {"A": {"servers": ["127.0.0.1:1"]}}, "route": "PoolRoute|B"}"#,
+        &["B"],
+    );
 }

@@ -16,12 +16,21 @@ fn exchange_of(count: usize, seed: u64) -> (String, String) {
         let value = "x".repeat(rng.random_range(0..200));
         let len = value.len();
         let (request, reply) = match rng.random_range(0..8) {
-            0 => (format!("set {key} 0 0 {len}\r\n{value}\r\n"), "STORED\r\n".to_owned()),
-            1 => (format!("set {key} 0 0 {len} noreply\r\n{value}\r\nget {key}\r\n"), get_reply(&key, &value)),
+            0 => (
+                format!("set {key} 0 0 {len}\r\n{value}\r\n"),
+                "STORED\r\n".to_owned(),
+            ),
+            1 => (
+                format!("set {key} 0 0 {len} noreply\r\n{value}\r\nget {key}\r\n"),
+                get_reply(&key, &value),
+            ),
             2 => (format!("get {key}\r\n"), "END\r\n".to_owned()),
             3 => (format!("delete {key}\r\n"), "NOT_FOUND\r\n".to_owned()),
             4 => (format!("mg {key} v q\r\nmn\r\n"), "MN\r\n".to_owned()),
-            5 => (format!("ms {key} {len} O{index}\r\n{value}\r\n"), format!("HD O{index}\r\n")),
+            5 => (
+                format!("ms {key} {len} O{index}\r\n{value}\r\n"),
+                format!("HD O{index}\r\n"),
+            ),
             6 => (format!("incr {key} 1\r\n"), "NOT_FOUND\r\n".to_owned()),
             _ => (format!("wrong{index}\r\n"), "ERROR\r\n".to_owned()),
         };
@@ -55,7 +64,9 @@ fn holds_in_order(against: Against) {
                 rest = after;
             }
         });
-        client.try_expect(replies.as_bytes()).unwrap_or_else(|seen| panic!("seed {seed}: {seen}"));
+        client
+            .try_expect(replies.as_bytes())
+            .unwrap_or_else(|seen| panic!("seed {seed}: {seen}"));
         writing.join().expect("the writer ends");
         client.expect_nothing_more();
     }
@@ -140,10 +151,15 @@ fn connections_do_not_hear_each_others_replies() {
         let mut clients: Vec<Client> = (0..50).map(|_| cluster.client()).collect();
         for round in 0..20 {
             for (index, client) in clients.iter_mut().enumerate() {
-                client.send(format!("set own{index} 0 0 6 noreply\r\n{index:02}/{round:03}\r\nget own{index}\r\n"));
+                client.send(format!(
+                    "set own{index} 0 0 6 noreply\r\n{index:02}/{round:03}\r\nget own{index}\r\n"
+                ));
             }
             for (index, client) in clients.iter_mut().enumerate() {
-                client.expect(get_reply(&format!("own{index}"), &format!("{index:02}/{round:03}")));
+                client.expect(get_reply(
+                    &format!("own{index}"),
+                    &format!("{index:02}/{round:03}"),
+                ));
             }
         }
     }
