@@ -5,6 +5,9 @@ use tests::{
     process::Program,
 };
 
+/// These clients flush, which a router refuses unless told otherwise.
+const BROADCAST: &[&str] = &["--flush-all", "broadcast"];
+
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Against {
@@ -34,11 +37,11 @@ impl Against {
             Self::CacheNode => Cluster::single(Program::CacheNode, memory),
             Self::DebianMemcached => Cluster::single(Program::Memcached, memory),
             Self::CurrentMemcached => Cluster::single(Program::CurrentMemcached, memory),
-            Self::ShardedRouter => Cluster::routed(Layout::Sharded, Program::CacheNode, 3, &[]),
-            Self::ReplicatedRouter => Cluster::routed(Layout::Replicated, Program::CacheNode, 2, &[]),
-            Self::RouterOverMemcached => Cluster::routed(Layout::Sharded, stock_memcached()?, 3, &[]),
+            Self::ShardedRouter => Cluster::routed(Layout::Sharded, Program::CacheNode, 3, BROADCAST),
+            Self::ReplicatedRouter => Cluster::routed(Layout::Replicated, Program::CacheNode, 2, BROADCAST),
+            Self::RouterOverMemcached => Cluster::routed(Layout::Sharded, stock_memcached()?, 3, BROADCAST),
             Self::ReplicatedRouterOverMemcached => {
-                Cluster::routed(Layout::Replicated, stock_memcached()?, 2, &[])
+                Cluster::routed(Layout::Replicated, stock_memcached()?, 2, BROADCAST)
             }
         })
     }

@@ -2,11 +2,18 @@
 
 mod against;
 mod clients;
+mod drain;
 mod eviction;
 mod expiry;
+mod failover;
+mod garbage;
 mod limits;
 mod ops;
 mod pipelining;
+mod reload;
+mod replication;
+mod routing;
+mod topology;
 mod transcripts;
 
 /// Says that a check could not run here and why; with `HEARTH_REQUIRE_ALL` (as in CI) that is a failure.
