@@ -123,3 +123,80 @@ fn share(part: u64, whole: u64) -> f64 {
         part as f64 / whole as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::moved;
+    use crate::{HashKind, Placement, Server, Topology};
+
+    fn placement(names: &[&str]) -> Placement {
+        Placement::new(&Topology::new(
+            HashKind::Jump,
+            names.iter().copied().map(Server::new),
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn owners_are_compared_by_name_and_not_by_position() {
+        let keys: Vec<String> = (0..1000).map(|key| format!("key:{key}")).collect();
+        let keys = || keys.iter().map(|key| (key, 1));
+        let renamed = moved(&placement(&["a", "b", "c"]), &placement(&["a", "x", "c"]), keys());
+        let b = &renamed.servers[1];
+        assert_eq!((b.lost, b.gained, b.after), (b.before, 0, 0));
+        assert_eq!(
+            renamed.moved, b.before,
+            "only the keys of the server that changed its name"
+        );
+        let swapped = moved(&placement(&["a", "b"]), &placement(&["b", "a"]), keys());
+        assert_eq!(
+            swapped.moved, 1000,
+            "same servers, other places: under jump everything moves"
+        );
+    }
+
+    #[test]
+    fn the_rows_add_up() {
+        let keys: Vec<(String, u64)> = (0..5000).map(|key| (format!("key:{key}"), 5000 - key)).collect();
+        let keys = keys.iter().map(|(key, weight)| (key, *weight));
+        let moved = moved(
+            &placement(&["a", "b", "c", "d"]),
+            &placement(&["a", "c", "d", "e", "f"]),
+            keys,
+        );
+        let names: Vec<&str> = moved.servers.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f"]);
+        let sum = |field: fn(&super::ServerChange) -> u64| moved.servers.iter().map(field).sum::<u64>();
+        assert_eq!((moved.total, moved.total_weight), (5000, 5000 * 5001 / 2));
+        assert_eq!([sum(|row| row.before), sum(|row| row.after)], [moved.total; 2]);
+        assert_eq!([sum(|row| row.gained), sum(|row| row.lost)], [moved.moved; 2]);
+        assert_eq!(
+            [sum(|row| row.before_weight), sum(|row| row.after_weight)],
+            [moved.total_weight; 2]
+        );
+        assert_eq!(
+            [sum(|row| row.gained_weight), sum(|row| row.lost_weight)],
+            [moved.moved_weight; 2]
+        );
+        for row in &moved.servers {
+            assert_eq!(row.before + row.gained, row.after + row.lost, "{}", row.name);
+            assert_eq!(
+                row.before_weight + row.gained_weight,
+                row.after_weight + row.lost_weight,
+                "{}",
+                row.name
+            );
+        }
+        assert!(moved.request_fraction() > 0.0 && moved.request_fraction() < 1.0);
+    }
+
+    #[test]
+    fn no_keys_move_nowhere() {
+        let none = moved(
+            &placement(&["a"]),
+            &placement(&["b"]),
+            std::iter::empty::<(&[u8], u64)>(),
+        );
+        assert_eq!((none.key_fraction(), none.request_fraction()), (0.0, 0.0));
+    }
+}

@@ -158,3 +158,149 @@ impl Topology {
         hasher.digest()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Server, Topology, Weight};
+    use crate::{HashKind, Placement, PlacementError};
+
+    fn three() -> Topology {
+        Topology::new(HashKind::Rendezvous, ["n1", "n2", "n3"].map(Server::new))
+    }
+
+    /// Frozen, from another implementation (Python's struct and xxhash): routers of different builds compare these.
+    #[test]
+    fn the_checksum_is_the_same_everywhere_and_always() {
+        assert_eq!(three().checksum(), 0x1b29_3115_4972_84f2);
+        let weighted = Topology::new(
+            HashKind::Ring { points: 40 },
+            [
+                Server::weighted("10.0.0.1:11211", Weight::new(0.5).unwrap()),
+                Server::new("10.0.0.2:11211"),
+            ],
+        );
+        assert_eq!(weighted.checksum(), 0x5904_ff63_dd35_635a);
+    }
+
+    #[test]
+    fn the_checksum_sees_whatever_decides_placement_and_nothing_else() {
+        let base = three();
+        let change = |change: &dyn Fn(&mut Topology)| {
+            let mut changed = base.clone();
+            change(&mut changed);
+            changed.checksum()
+        };
+        assert_eq!(
+            change(&|topology| topology.epoch = 7),
+            base.checksum(),
+            "an epoch places no key"
+        );
+        let sums = [
+            base.checksum(),
+            change(&|topology| topology.hash = HashKind::Jump),
+            change(&|topology| topology.servers.swap(0, 1)),
+            change(&|topology| topology.servers[0].name = "n4".to_owned()),
+            change(&|topology| topology.servers[0].weight = Weight::new(2.0).unwrap()),
+            change(&|topology| drop(topology.servers.pop())),
+            change(&|topology| topology.servers[0].name = "n1n2".to_owned()),
+        ];
+        for (at, sum) in sums.iter().enumerate() {
+            assert!(!sums[..at].contains(sum), "change {at} goes unseen");
+        }
+    }
+
+    #[test]
+    fn json_is_read_back_as_it_is_written() {
+        let mut topology = three();
+        topology.epoch = 12;
+        topology.servers[1].weight = Weight::new(0.25).unwrap();
+        let json = serde_json::to_string(&topology).unwrap();
+        assert!(
+            json.starts_with(r#"{"epoch":12,"hash":"rendezvous","servers":[{"name":"n1","weight":1.0}"#),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Topology>(&json).unwrap(), topology);
+        let short = r#"{"servers": [{"name": "a"}, {"name": "b", "weight": 3}]}"#;
+        let read: Topology = serde_json::from_str(short).unwrap();
+        assert_eq!((read.epoch, read.hash), (0, HashKind::Rendezvous));
+        assert_eq!(read.servers[1].weight.whole(), Some(3));
+    }
+
+    #[test]
+    fn json_that_is_not_a_topology_says_why() {
+        for (json, why) in [
+            (
+                r#"{"servers": [{"name": "a", "weight": -1}]}"#,
+                "weight -1 is not a number from 0 to 1000000",
+            ),
+            (
+                r#"{"servers": [{"name": "a", "weight": 1e9}]}"#,
+                "is not a number from 0",
+            ),
+            (
+                r#"{"servers": [{"name": "a", "wieght": 1}]}"#,
+                "unknown field `wieght`",
+            ),
+            (
+                r#"{"servers": [], "hash": "rendevous"}"#,
+                "did you mean \"rendezvous\"?",
+            ),
+            (r#"{"hash": "jump"}"#, "missing field `servers`"),
+        ] {
+            let error = serde_json::from_str::<Topology>(json).unwrap_err().to_string();
+            assert!(error.contains(why), "{json}: {error}");
+        }
+        assert!(Weight::new(f64::NAN).is_err());
+        assert_eq!(Weight::new(-0.0).unwrap().get().to_bits(), 0);
+    }
+
+    #[test]
+    fn a_topology_nobody_could_place_by_is_refused() {
+        let refused = |hash: &str, servers: &[(&str, f64)]| {
+            let server = |&(name, weight): &(&str, f64)| Server::weighted(name, Weight::new(weight).unwrap());
+            Placement::new(&Topology::new(hash.parse().unwrap(), servers.iter().map(server))).unwrap_err()
+        };
+        assert_eq!(refused("jump", &[]), PlacementError::NoServers);
+        assert_eq!(
+            refused("jump", &[("a", 1.0), ("", 1.0)]),
+            PlacementError::EmptyName { position: 1 }
+        );
+        assert_eq!(
+            refused("jump", &[("a", 1.0), ("b", 1.0), ("a", 1.0)]).to_string(),
+            "server name \"a\" is given twice (positions 0 and 2, counted from 0)"
+        );
+        for hash in [
+            "rendezvous",
+            "ring",
+            "ketama",
+            "ketama-twemproxy",
+            "modulo-twemproxy",
+        ] {
+            assert_eq!(
+                refused(hash, &[("a", 0.0), ("b", 0.0)]),
+                PlacementError::NoWeight,
+                "{hash}"
+            );
+        }
+        assert_eq!(
+            refused("ketama", &[("a", 1.5)]).to_string(),
+            "hash ketama takes whole weights, and server \"a\" has 1.5"
+        );
+        assert_eq!(
+            refused("WeightedCh3", &[("a", 0.5), ("b", 2.0)]).to_string(),
+            "hash WeightedCh3 takes weights from 0 to 1, and server \"b\" has 2"
+        );
+        assert_eq!(
+            refused("ring:10000", &[("a", 1000.0)]).to_string(),
+            "10000000 points are more than hash ring:10000 can have (4194304)"
+        );
+        assert_eq!(
+            refused(
+                "modulo-twemproxy",
+                &[("a", 1e6), ("b", 1e6), ("c", 1e6), ("d", 1e6), ("e", 1e6)]
+            )
+            .to_string(),
+            "5000000 slots are more than hash modulo-twemproxy can have (4194304)"
+        );
+    }
+}

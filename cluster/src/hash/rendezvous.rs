@@ -118,3 +118,42 @@ pub(super) fn ln(x: f64) -> f64 {
     }
     exponent * LN2_HIGH + (2.0 * s + (2.0 * s * series + exponent * LN2_LOW))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert, proptest};
+
+    use super::{Rendezvous, ln};
+    use crate::{Server, Weight};
+
+    proptest! {
+        #[test]
+        fn the_logarithm_is_the_logarithm(x in 1e-300..1e300_f64) {
+            prop_assert!((ln(x) - x.ln()).abs() <= 2.0 * f64::EPSILON * x.ln().abs(), "{} {}", ln(x), x.ln());
+        }
+
+        #[test]
+        fn near_one_too(x in 1e-16..0.5_f64) {
+            let x = 1.0 - x;
+            prop_assert!((ln(x) - x.ln()).abs() <= 2.0 * f64::EPSILON * x.ln().abs(), "{} {}", ln(x), x.ln());
+        }
+
+        /// The road without logarithms and the one with them lead to the same server.
+        #[test]
+        fn equal_weights_are_no_weights(key: Vec<u8>, weight in 0.001..1000.0_f64, servers in 1..40_u32) {
+            let servers: Vec<Server> = (0..servers)
+                .map(|index| Server::weighted(format!("n{index}"), Weight::new(weight).unwrap()))
+                .collect();
+            let mut rendezvous = Rendezvous::new(&servers);
+            prop_assert!(rendezvous.equal);
+            let owner = rendezvous.owner(&key);
+            rendezvous.equal = false;
+            prop_assert!(rendezvous.owner(&key) == owner);
+        }
+    }
+
+    #[test]
+    fn the_logarithm_of_one_is_zero() {
+        assert_eq!(ln(1.0), 0.0);
+    }
+}
