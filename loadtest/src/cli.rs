@@ -21,6 +21,12 @@ struct Cli {
 enum Command {
     /// Run a scenario: cluster up, load, events, verdict, artefacts in ./runs/<name>-<utc>/
     Run(command::run::RunArgs),
+    /// Check a scenario and print what it would do, without starting anything
+    Check(command::check::CheckArgs),
+    /// Draw a run's report again from its folder, without a cluster
+    Report(command::report::ReportArgs),
+    /// List the built-in scenarios with their purpose, length and theory
+    List,
     /// One-phase run without a file, with memtier-style flags
     Bench(Box<command::bench::BenchArgs>),
 }
@@ -35,6 +41,9 @@ pub fn main(mut args: Vec<OsString>) -> ExitCode {
     let cli = Cli::parse_from(args);
     let exit = match cli.command {
         Command::Run(args) => command::run::main(&args),
+        Command::Check(args) => command::check::main(&args),
+        Command::Report(args) => command::report::main(&args),
+        Command::List => command::list::main(),
         Command::Bench(args) => command::bench::main(&args),
     };
     exit.into()

@@ -1,0 +1,97 @@
+//! The verdict strip: is all well, and why. Somebody who reads nothing else must know.
+
+use super::esc;
+use crate::clock;
+use crate::measure::outcome::Outcome;
+use crate::report::number::{self, count, millis, percent, seconds};
+use crate::report::verdict::{Verdict, score};
+use crate::report::words;
+
+pub(super) fn section(outcome: &Outcome) -> String {
+    let verdict = Verdict::of(outcome);
+    let tone = match verdict {
+        Verdict::Passed => "good",
+        Verdict::Failed | Verdict::WrongValues | Verdict::Broken => "bad",
+        Verdict::Invalid | Verdict::Interrupted => "warn",
+    };
+    let mark = match verdict {
+        Verdict::Passed => "✓",
+        Verdict::Failed | Verdict::WrongValues | Verdict::Broken => "✕",
+        Verdict::Invalid | Verdict::Interrupted => "!",
+    };
+    let (held, all) = score(outcome);
+    let score = if all == 0 { String::new() } else { format!(" <span class=\"score\">{held}/{all}</span>") };
+    format!(
+        "<header class=\"verdict {tone}\">\n<div class=\"title\"><span class=\"pill\"><span aria-hidden=\"true\">{mark}</span> {}{score}</span>\
+         <h1>{}</h1><button type=\"button\" class=\"js\" id=\"theme\" aria-label=\"Switch between light and dark\">◐</button></div>\n\
+         <p class=\"headline\">{}</p>\n<p class=\"description\">{}</p>\n{}{}{}</header>\n",
+        verdict.word(),
+        esc(&outcome.scenario),
+        esc(&words::headline(outcome)),
+        esc(&outcome.description),
+        facts(outcome),
+        expectations(outcome),
+        command(outcome),
+    )
+}
+
+fn facts(outcome: &Outcome) -> String {
+    let cluster = &outcome.cluster;
+    let requests = outcome.totals.offered.max(outcome.cases.iter().map(|case| case.requests).sum());
+    let nodes = match (cluster.nodes.len(), cluster.router) {
+        (0, _) => String::new(),
+        (nodes, true) => format!("{nodes} nodes of {}, a router, {}", number::bytes(cluster.node_memory_bytes), cluster.hash),
+        (nodes, false) => format!("{nodes} nodes of {}, {}", number::bytes(cluster.node_memory_bytes), cluster.hash),
+    };
+    let generator = &outcome.generator;
+    let health = if generator.valid {
+        format!("on schedule: 99 % within {} ms, {} dropped", millis(generator.lag_p99_us), count(outcome.totals.dropped))
+    } else {
+        "could not keep its schedule".to_owned()
+    };
+    let facts = [
+        ("Cluster", nodes),
+        ("Load", outcome.workload.describe.clone()),
+        ("Requests", format!("{} in {}", count(requests), seconds(outcome.elapsed_seconds))),
+        ("Hit rate, whole run", percent(outcome.totals.hit_rate())),
+        ("Generator", health),
+        ("Started", clock::utc_text(outcome.started_unix_seconds).replace('T', " ").replace('Z', " UTC")),
+        ("Seed", outcome.seed.to_string()),
+    ];
+    let cells = facts
+        .iter()
+        .filter(|(_, value)| !value.is_empty() && value != number::UNKNOWN)
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", esc(value)));
+    format!("<dl class=\"facts\">{}</dl>\n", cells.collect::<String>())
+}
+
+fn expectations(outcome: &Outcome) -> String {
+    if outcome.thresholds.is_empty() {
+        return String::new();
+    }
+    // What failed comes first: that is what the reader is here for.
+    let mut thresholds: Vec<_> = outcome.thresholds.iter().collect();
+    thresholds.sort_by_key(|threshold| threshold.passed);
+    let items = thresholds.into_iter().map(|threshold| {
+        let (class, mark, word) = if threshold.passed { ("held", "✓", "held") } else { ("missed", "✕", "did not hold") };
+        let why = if threshold.why.is_empty() { String::new() } else { format!("<span class=\"why\">{}</span>", esc(&threshold.why)) };
+        format!(
+            "<li class=\"{class}\"><span class=\"mark\" role=\"img\" aria-label=\"{word}\">{mark}</span><span class=\"what\">{why}\
+             <code>{}</code></span><code class=\"detail\">{}</code></li>\n",
+            esc(&threshold.expr),
+            esc(&threshold.detail)
+        )
+    });
+    format!("<ul class=\"expectations\">\n{}</ul>\n", items.collect::<String>())
+}
+
+fn command(outcome: &Outcome) -> String {
+    let command = &outcome.environment.command;
+    if command.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<div class=\"command\"><code id=\"command\">{}</code><button type=\"button\" class=\"js\" data-copy=\"command\">Copy</button></div>\n",
+        esc(command)
+    )
+}
