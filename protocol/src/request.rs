@@ -4,7 +4,7 @@
 use crate::exptime::Exptime;
 use crate::key::Key;
 use crate::meta;
-use crate::scan;
+use crate::scan::{self, Blank, Positions};
 
 /// One request of a client, borrowing from the input (protocol.txt, "Commands").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,9 +260,11 @@ impl<'a> Keys<'a> {
     /// The keys in request order.
     #[inline]
     #[must_use]
-    pub fn iter(self) -> KeysIter<'a> {
+    pub const fn iter(self) -> KeysIter<'a> {
         KeysIter {
-            rest: self.wire,
+            wire: self.wire,
+            start: 0,
+            blanks: scan::positions(self.wire),
             left: self.count,
         }
     }
@@ -294,8 +296,10 @@ impl std::fmt::Debug for Keys<'_> {
 /// The keys of a [`Keys`], in request order.
 #[derive(Debug, Clone)]
 pub struct KeysIter<'a> {
-    /// Starts at the next key, when there is one.
-    rest: &'a [u8],
+    wire: &'a [u8],
+    /// Where the next key starts, or a blank before it.
+    start: usize,
+    blanks: Positions<'a, Blank>,
     /// How many keys are left.
     left: usize,
 }
@@ -306,9 +310,15 @@ impl<'a> Iterator for KeysIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Key<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (key, rest) = scan::token(self.rest);
-        self.rest = scan::skip_blanks(rest);
-        Some(crate::key::checked(key))
+        loop {
+            let end = self.blanks.next().unwrap_or(self.wire.len());
+            let key = self.wire.get(self.start..end)?;
+            self.start = end + 1;
+            // Two blanks have nothing between them.
+            if !key.is_empty() {
+                return Some(crate::key::checked(key));
+            }
+        }
     }
 
     #[inline]

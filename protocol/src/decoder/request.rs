@@ -1,11 +1,12 @@
 //! A client's bytes to requests.
 
-use super::{Block, Line, block, line};
+use super::{Block, block, line};
 use crate::error::ProtocolError;
 use crate::limits::{GET_LEADING_BLANKS_MAX, Limits};
-use crate::meta::MetaKey;
+use crate::meta::{self, MetaKey};
+use crate::parse::hot::{self, Verb};
 use crate::parse::{self, Command};
-use crate::request::Request;
+use crate::request::{Get, Request, Store};
 
 /// Reads requests from a client's bytes.
 ///
@@ -35,6 +36,11 @@ enum State {
         error: ProtocolError,
         reply: bool,
     },
+}
+
+impl State {
+    /// At the start of a line nobody has looked at.
+    const LINE: Self = Self::Line { searched: 0 };
 }
 
 /// What the decoder found at the start of the input.
@@ -112,45 +118,199 @@ impl RequestDecoder {
     /// [`Step::NeedMore`] and [`Step::Close`] is done with at least one byte.
     #[inline]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> Step<'a> {
+        if !matches!(self.state, State::Line { searched: 0 }) {
+            return self.resume(input);
+        }
+        // The frequent lines are read on the spot, each straight into the step it becomes: a message that passes
+        // through many hands is copied by each.
+        let done = |rest: &[u8]| input.len() - rest.len();
+        match hot::verb(input) {
+            Verb::Get(args) => {
+                if let Some((keys, rest)) = hot::keys(args)
+                    && self.is_get_line(done(rest))
+                {
+                    let get = Get {
+                        with_cas: false,
+                        touch: None,
+                        keys,
+                    };
+                    return Step::Request {
+                        request: Request::Get(get),
+                        consumed: done(rest),
+                    };
+                }
+            }
+            Verb::Set(args) => {
+                if let Some(((store, block_len), rest)) = hot::set(args, self.limits.value_len_bytes)
+                    && self.is_line(done(rest))
+                    && let Block::Whole { data, end } = block(input, done(rest), block_len)
+                {
+                    let request = Request::Store(Store { data, ..store });
+                    return Step::Request {
+                        request,
+                        consumed: end,
+                    };
+                }
+            }
+            Verb::MetaGet(args) => {
+                if let Some((get, rest)) = hot::meta_get(args)
+                    && self.is_line(done(rest))
+                {
+                    return Step::Request {
+                        request: Request::MetaGet(get),
+                        consumed: done(rest),
+                    };
+                }
+            }
+            Verb::MetaSet(args) => {
+                if let Some(((set, block_len), rest)) = hot::meta_set(args, self.limits.value_len_bytes)
+                    && self.is_line(done(rest))
+                    && let Block::Whole { data, end } = block(input, done(rest), block_len)
+                {
+                    let request = Request::MetaSet(meta::Set { data, ..set });
+                    return Step::Request {
+                        request,
+                        consumed: end,
+                    };
+                }
+            }
+            Verb::Gets(args) => {
+                if let Some((keys, rest)) = hot::keys(args)
+                    && self.is_get_line(done(rest))
+                {
+                    let get = Get {
+                        with_cas: true,
+                        touch: None,
+                        keys,
+                    };
+                    return Step::Request {
+                        request: Request::Get(get),
+                        consumed: done(rest),
+                    };
+                }
+            }
+            Verb::Delete(args) => {
+                if let Some((delete, rest)) = hot::delete(args)
+                    && self.is_line(done(rest))
+                {
+                    return Step::Request {
+                        request: Request::Delete(delete),
+                        consumed: done(rest),
+                    };
+                }
+            }
+            Verb::MetaDelete(args) => {
+                if let Some((delete, rest)) = hot::meta_delete(args)
+                    && self.is_line(done(rest))
+                {
+                    return Step::Request {
+                        request: Request::MetaDelete(delete),
+                        consumed: done(rest),
+                    };
+                }
+            }
+            Verb::MetaNoop => {
+                return Step::Request {
+                    request: Request::MetaNoop,
+                    consumed: "mn\r\n".len(),
+                };
+            }
+            Verb::Seldom => {}
+        }
+        self.line(input, 0)
+    }
+
+    /// The same with every line read by the grammar: what [`RequestDecoder::next`] is held against.
+    pub(crate) fn next_by_grammar<'a>(&mut self, input: &'a [u8]) -> Step<'a> {
+        self.resume(input)
+    }
+
+    /// Whether a line of this length, end included, is within the limit: as many bytes may wait for their LF as the
+    /// limit says; the LF may be the next.
+    #[inline]
+    const fn is_line(&self, wire_len: usize) -> bool {
+        wire_len <= self.limits.line_len_bytes + 1
+    }
+
+    /// The same for get and gets.
+    #[inline]
+    const fn is_get_line(&self, wire_len: usize) -> bool {
+        self.is_line(wire_len) || wire_len <= self.limits.get_line_len_bytes + 1
+    }
+
+    /// Goes on where the last call stopped.
+    #[inline(never)]
+    fn resume<'a>(&mut self, input: &'a [u8]) -> Step<'a> {
         match self.state {
-            State::Start => self.start(input),
-            State::Line { searched } => self.next_line(input, searched),
-            State::Block { line_len, block_len } => self.next_block(input, line_len, block_len),
+            State::Start => match input.first() {
+                None => Step::NeedMore { additional: 1 },
+                Some(&BINARY_MAGIC) => Step::Close {
+                    error: Some(ProtocolError::BinaryProtocol),
+                },
+                Some(_) => self.line(input, 0),
+            },
+            State::Line { searched } => self.line(input, searched),
+            // When the data is all there, the line is read once more: what was read of it the first time borrowed
+            // from bytes that may have moved.
+            State::Block { line_len, block_len } => {
+                match (line_len + block_len + 2).saturating_sub(input.len()) {
+                    0 => self.line(input, line_len - 1),
+                    additional => Step::NeedMore { additional },
+                }
+            }
             State::Swallow { left, error, reply } => self.swallow(input, left, error, reply),
         }
     }
 
-    #[cold]
-    fn start<'a>(&mut self, input: &'a [u8]) -> Step<'a> {
-        match input.first() {
-            None => Step::NeedMore { additional: 1 },
-            Some(&BINARY_MAGIC) => Step::Close {
-                error: Some(ProtocolError::BinaryProtocol),
-            },
-            Some(_) => self.next_line(input, 0),
-        }
-    }
-
-    #[inline]
-    fn next_line<'a>(&mut self, input: &'a [u8], searched: usize) -> Step<'a> {
+    /// Reads any line by the grammar; its first `searched` bytes hold no LF.
+    #[inline(never)]
+    fn line<'a>(&mut self, input: &'a [u8], searched: usize) -> Step<'a> {
         let Some(line) = line(input, searched) else {
             return self.no_line(input);
         };
-        let is_odd = line.wire_len < LINE_LEN_MIN || line.wire_len > self.limits.line_len_bytes;
-        if is_odd && let Some(step) = self.odd_line(input, line) {
-            return step;
-        }
-        self.state = State::Line { searched: 0 };
         let consumed = line.wire_len;
+        self.state = State::LINE;
+        if consumed < LINE_LEN_MIN {
+            return Step::Reject {
+                error: ProtocolError::BadCommandLine,
+                reply: true,
+                consumed,
+            };
+        }
+        if consumed - 1 > self.line_len_max(input) {
+            return Step::Close {
+                error: Some(ProtocolError::LineTooLong),
+            };
+        }
         match parse::command(line.text, self.limits.value_len_bytes) {
             Command::Request(request) => Step::Request { request, consumed },
             Command::Block { request, block_len } => self.with_block(input, consumed, request, block_len),
-            other => self.refuse(other, consumed),
+            Command::Reject { error, reply } => Step::Reject {
+                error,
+                reply,
+                consumed,
+            },
+            Command::RejectBlock {
+                error,
+                reply,
+                block_len,
+                oversized,
+            } => {
+                self.state = State::Swallow {
+                    left: block_len + 2,
+                    error,
+                    reply,
+                };
+                match oversized {
+                    Some(key) => Step::Oversized { key, consumed },
+                    None => Step::Skipped { consumed },
+                }
+            }
+            Command::Close(error) => Step::Close { error: Some(error) },
         }
     }
 
     /// A command line has been read and its data may be there.
-    #[inline]
     fn with_block<'a>(
         &mut self,
         input: &'a [u8],
@@ -178,55 +338,11 @@ impl RequestDecoder {
         }
     }
 
-    /// Waits for the data by its length; when it is all there, the line is read once more, since what was read of it
-    /// the first time borrowed from bytes that may have moved.
-    #[cold]
-    fn next_block<'a>(&mut self, input: &'a [u8], line_len: usize, block_len: usize) -> Step<'a> {
-        if let Some(additional) = (line_len + block_len + 2)
-            .checked_sub(input.len())
-            .filter(|len| *len > 0)
-        {
-            return Step::NeedMore { additional };
-        }
-        self.next_line(input, line_len - 1)
-    }
-
-    /// The rare ends of a line: every step here is a refusal.
-    #[cold]
-    #[inline(never)]
-    fn refuse<'a>(&mut self, command: Command<'a>, consumed: usize) -> Step<'a> {
-        match command {
-            Command::Request(request) | Command::Block { request, .. } => Step::Request { request, consumed },
-            Command::Reject { error, reply } => Step::Reject {
-                error,
-                reply,
-                consumed,
-            },
-            Command::RejectBlock {
-                error,
-                reply,
-                block_len,
-                oversized,
-            } => {
-                self.state = State::Swallow {
-                    left: block_len + 2,
-                    error,
-                    reply,
-                };
-                match oversized {
-                    Some(key) => Step::Oversized { key, consumed },
-                    None => Step::Skipped { consumed },
-                }
-            }
-            Command::Close(error) => Step::Close { error: Some(error) },
-        }
-    }
-
     #[cold]
     fn swallow<'a>(&mut self, input: &'a [u8], left: usize, error: ProtocolError, reply: bool) -> Step<'a> {
         match left.saturating_sub(input.len()) {
             0 => {
-                self.state = State::Line { searched: 0 };
+                self.state = State::LINE;
                 Step::Reject {
                     error,
                     reply,
@@ -260,25 +376,6 @@ impl RequestDecoder {
         Step::NeedMore { additional: 1 }
     }
 
-    /// A line that is very short or very long, in whatever pieces it came.
-    #[cold]
-    #[inline(never)]
-    fn odd_line<'a>(&mut self, input: &'a [u8], line: Line<'a>) -> Option<Step<'a>> {
-        if line.wire_len < LINE_LEN_MIN {
-            self.state = State::Line { searched: 0 };
-            let error = ProtocolError::BadCommandLine;
-            return Some(Step::Reject {
-                error,
-                reply: true,
-                consumed: line.wire_len,
-            });
-        }
-        // As many bytes may wait for their LF as the limit says; the LF may be the next.
-        (line.wire_len - 1 > self.line_len_max(input)).then_some(Step::Close {
-            error: Some(ProtocolError::LineTooLong),
-        })
-    }
-
     /// How many bytes of this line may wait for their LF.
     fn line_len_max(&self, input: &[u8]) -> usize {
         let blanks = input
@@ -302,8 +399,8 @@ impl RequestDecoder {
 #[inline]
 fn with_data<'a>(request: Request<'a>, data: &'a [u8]) -> Request<'a> {
     match request {
-        Request::Store(store) => Request::Store(crate::request::Store { data, ..store }),
-        Request::MetaSet(set) => Request::MetaSet(crate::meta::Set { data, ..set }),
+        Request::Store(store) => Request::Store(Store { data, ..store }),
+        Request::MetaSet(set) => Request::MetaSet(meta::Set { data, ..set }),
         other => other,
     }
 }

@@ -111,6 +111,10 @@ const STORE_OVERHEAD: usize = 7 + 5 * 21 + 8 + 2 * CRLF.len();
 pub fn delete(out: &mut BytesMut, delete: &Delete<'_>) {
     out.put_slice(b"delete");
     push_key(out, delete.key);
+    // As the last token, such a key would ask for no reply; the 0 of old clients keeps it from that place.
+    if delete.key.as_bytes() == b"noreply" && !delete.noreply {
+        out.put_slice(b" 0");
+    }
     end(out, delete.noreply);
 }
 

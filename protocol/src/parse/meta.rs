@@ -5,31 +5,24 @@ use nom::Parser;
 use nom::combinator::rest;
 use nom::sequence::pair;
 
-use super::Command;
 use super::number::{strict_i32, strict_u32, strict_u64};
 use super::storage::block_len;
 use super::token::{error_of, token, tokens, trim};
+use super::{Command, hot};
 use crate::error::ProtocolError;
 use crate::exptime::Exptime;
 use crate::key::Key;
 use crate::limits::{META_TOKENS_MAX, OPAQUE_TOKEN_MAX, TOKENS_MAX};
 use crate::meta::{Arith, ArithMode, Debug, Delete, Flags, Get, MetaKey, Set, SetMode};
 use crate::request::Request;
+use crate::scan;
 
 /// `mg key flag*`.
 pub(super) fn get(args: &[u8]) -> Result<Command<'_>, ProtocolError> {
     let (key, flags) = key_and_flags(args)?;
     let options = Options::read(key, flags, 2)?;
     options.check_opaque()?;
-    Ok(Command::Request(Request::MetaGet(Get {
-        key: options.key,
-        flags: options.flags,
-        touch: options.exptime,
-        vivify: options.vivify,
-        recache: options.recache,
-        cas_compare: options.cas_compare,
-        cas_override: options.cas_override,
-    })))
+    Ok(Command::Request(Request::MetaGet(options.get())))
 }
 
 /// `ms key n flag*`. Once n is known, whatever else is wrong costs the client its data block.
@@ -46,7 +39,7 @@ pub(super) fn set(args: &[u8], value_len_bytes: usize) -> Result<Command<'_>, Pr
         Ok(options) => options,
         Err(error) => return Ok(reject(error, None)),
     };
-    let Some(mode) = set_mode(options.mode) else {
+    let Some(set) = options.set() else {
         return Ok(reject(ProtocolError::InvalidSetMode, None));
     };
     if block_len > value_len_bytes {
@@ -55,19 +48,10 @@ pub(super) fn set(args: &[u8], value_len_bytes: usize) -> Result<Command<'_>, Pr
     if let Err(error) = options.check_opaque() {
         return Ok(reject(error, None));
     }
-    let request = Request::MetaSet(Set {
-        key: options.key,
-        flags: options.flags,
-        data: &[],
-        client_flags: options.client_flags.unwrap_or(0),
-        exptime: options.exptime.unwrap_or(Exptime::NEVER),
-        mode,
-        cas_compare: options.cas_compare,
-        cas_override: options.cas_override,
-        vivify: options.vivify,
-        invalidate: options.flags.has(b'I'),
-    });
-    Ok(Command::Block { request, block_len })
+    Ok(Command::Block {
+        request: Request::MetaSet(set),
+        block_len,
+    })
 }
 
 /// `md key flag*`.
@@ -75,35 +59,16 @@ pub(super) fn delete(args: &[u8]) -> Result<Command<'_>, ProtocolError> {
     let (key, flags) = key_and_flags(args)?;
     let options = Options::read(key, flags, 2)?;
     options.check_opaque()?;
-    Ok(Command::Request(Request::MetaDelete(Delete {
-        key: options.key,
-        flags: options.flags,
-        cas_compare: options.cas_compare,
-        cas_override: options.cas_override,
-        exptime: options.exptime,
-        client_flags: options.client_flags,
-        invalidate: options.flags.has(b'I'),
-        remove_value: options.flags.has(b'x'),
-    })))
+    Ok(Command::Request(Request::MetaDelete(options.delete())))
 }
 
 /// `ma key flag*`. It does not tell one bad flag from another.
 pub(super) fn arith(args: &[u8]) -> Result<Command<'_>, ProtocolError> {
     let (key, flags) = key_and_flags(args)?;
     let options = Options::read(key, flags, 2).map_err(|_which| ProtocolError::InvalidOrDuplicateFlag)?;
-    let mode = arith_mode(options.mode).ok_or(ProtocolError::InvalidArithMode)?;
+    let arith = options.arith().ok_or(ProtocolError::InvalidArithMode)?;
     options.check_opaque()?;
-    Ok(Command::Request(Request::MetaArith(Arith {
-        key: options.key,
-        flags: options.flags,
-        mode,
-        delta: options.delta.unwrap_or(1),
-        initial: options.initial.unwrap_or(0),
-        vivify: options.vivify,
-        cas_compare: options.cas_compare,
-        cas_override: options.cas_override,
-        exptime: options.exptime,
-    })))
+    Ok(Command::Request(Request::MetaArith(arith)))
 }
 
 /// `me key [b]`. Other flags are not looked at.
@@ -163,8 +128,22 @@ const fn arith_mode(mode: Option<u8>) -> Option<ArithMode> {
     }
 }
 
+/// The letters that stand alone, `b` excepted.
+const USUAL_PLAIN: u64 = {
+    let mut letters = 0;
+    let mut plain: &[u8] = b"cfhklqstuvxI";
+    while let [letter, rest @ ..] = plain {
+        letters |= Flags::bit(*letter);
+        plain = rest;
+    }
+    letters
+};
+
+/// More flags than that are not usual.
+const USUAL_FLAGS_MAX: usize = 16;
+
 /// All that the flags of any meta command can say.
-struct Options<'a> {
+pub(super) struct Options<'a> {
     key: MetaKey<'a>,
     flags: Flags<'a>,
     /// The first byte after `M`; a blank, which is no mode, if there is none.
@@ -180,16 +159,11 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Reads the flags in their order; `before` tokens stand before them. An unknown or repeated letter ends the
-    /// reading, a bad argument does not: of several the last is told.
-    fn read(key: &'a [u8], flags: &'a [u8], before: usize) -> Result<Self, ProtocolError> {
-        Key::new(key).map_err(|_too_long| ProtocolError::BadCommandLine)?;
-        if tokens(flags).nth(META_TOKENS_MAX - before).is_some() {
-            return Err(ProtocolError::TooManyFlags);
-        }
-        let mut options = Self {
-            key: MetaKey::checked(key, false),
-            flags: Flags::default(),
+    #[inline]
+    const fn none(key: MetaKey<'a>) -> Self {
+        Self {
+            key,
+            flags: Flags::from_parts(&[], 0),
             mode: None,
             exptime: None,
             vivify: None,
@@ -199,7 +173,145 @@ impl<'a> Options<'a> {
             cas_override: None,
             delta: None,
             initial: None,
-        };
+        }
+    }
+
+    /// Reads flags in their usual spelling, each after one blank, and the line's end, and gives the bytes behind it;
+    /// `None` leaves them to [`Options::read`].
+    #[inline(always)]
+    pub(super) fn read_usual(key: Key<'a>, flags: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let mut options = Self::none(MetaKey::checked(key.as_bytes(), false));
+        let mut present = 0;
+        let mut rest = flags;
+        let mut room = USUAL_FLAGS_MAX;
+        while let [b' ', letter @ b'A'..=b'z', after @ ..] = rest {
+            let bit = Flags::bit(*letter);
+            room -= 1;
+            if present & bit != 0 || room == 0 {
+                return None;
+            }
+            present |= bit;
+            rest = if USUAL_PLAIN & bit != 0 {
+                after
+            } else {
+                options.take_usual(*letter, after)?
+            };
+        }
+        let after = rest.strip_prefix(b"\r\n")?;
+        let wire = flags.get(..flags.len() - rest.len())?;
+        options.flags = Flags::from_parts(wire.strip_prefix(b" ").unwrap_or(wire), present);
+        Some((options, after))
+    }
+
+    /// Reads the argument of one flag; what is left starts with the blank before the next or with the line's end.
+    #[inline(always)]
+    fn take_usual(&mut self, letter: u8, after: &'a [u8]) -> Option<&'a [u8]> {
+        match letter {
+            b'O' => {
+                let (opaque, rest) = after.split_at_checked(scan::text_len(after))?;
+                (opaque.len() < OPAQUE_TOKEN_MAX).then_some(rest)
+            }
+            b'T' | b'N' | b'R' | b'F' => {
+                let (number, rest) = hot::plain_number::<10>(after)?;
+                if letter == b'F' {
+                    self.client_flags = Some(u32::try_from(number).ok()?);
+                    return Some(rest);
+                }
+                let seconds = i64::from(i32::try_from(number).ok()?);
+                match letter {
+                    b'T' => self.exptime = Some(Exptime(seconds)),
+                    b'N' => self.vivify = Some(Exptime(seconds)),
+                    _ => self.recache = Some(seconds),
+                }
+                Some(rest)
+            }
+            b'C' | b'E' => {
+                let (number, rest) = hot::plain_number::<19>(after)?;
+                *(if letter == b'C' {
+                    &mut self.cas_compare
+                } else {
+                    &mut self.cas_override
+                }) = Some(number);
+                Some(rest)
+            }
+            b'M' => {
+                let (mode, rest) = after.split_first()?;
+                self.mode = Some(*mode);
+                Some(rest)
+            }
+            _ => None,
+        }
+    }
+
+    /// As the flags of `mg`.
+    #[inline]
+    pub(super) const fn get(&self) -> Get<'a> {
+        Get {
+            key: self.key,
+            flags: self.flags,
+            touch: self.exptime,
+            vivify: self.vivify,
+            recache: self.recache,
+            cas_compare: self.cas_compare,
+            cas_override: self.cas_override,
+        }
+    }
+
+    /// As the flags of `ms`; `None` if the mode is none of its.
+    #[inline]
+    pub(super) fn set(&self) -> Option<Set<'a>> {
+        Some(Set {
+            key: self.key,
+            flags: self.flags,
+            data: &[],
+            client_flags: self.client_flags.unwrap_or(0),
+            exptime: self.exptime.unwrap_or(Exptime::NEVER),
+            mode: set_mode(self.mode)?,
+            cas_compare: self.cas_compare,
+            cas_override: self.cas_override,
+            vivify: self.vivify,
+            invalidate: self.flags.has(b'I'),
+        })
+    }
+
+    /// As the flags of `md`.
+    #[inline]
+    pub(super) const fn delete(&self) -> Delete<'a> {
+        Delete {
+            key: self.key,
+            flags: self.flags,
+            cas_compare: self.cas_compare,
+            cas_override: self.cas_override,
+            exptime: self.exptime,
+            client_flags: self.client_flags,
+            invalidate: self.flags.has(b'I'),
+            remove_value: self.flags.has(b'x'),
+        }
+    }
+
+    /// As the flags of `ma`; `None` if the mode is none of its.
+    fn arith(&self) -> Option<Arith<'a>> {
+        Some(Arith {
+            key: self.key,
+            flags: self.flags,
+            mode: arith_mode(self.mode)?,
+            delta: self.delta.unwrap_or(1),
+            initial: self.initial.unwrap_or(0),
+            vivify: self.vivify,
+            cas_compare: self.cas_compare,
+            cas_override: self.cas_override,
+            exptime: self.exptime,
+        })
+    }
+
+    /// Reads the flags in their order; `before` tokens stand before them. An unknown or repeated letter ends the
+    /// reading, a bad argument does not: of several the last is told.
+    fn read(key: &'a [u8], flags: &'a [u8], before: usize) -> Result<Self, ProtocolError> {
+        Key::new(key).map_err(|_too_long| ProtocolError::BadCommandLine)?;
+        if tokens(flags).nth(META_TOKENS_MAX - before).is_some() {
+            return Err(ProtocolError::TooManyFlags);
+        }
+        let mut options = Self::none(MetaKey::checked(key, false));
         let mut present = 0;
         // What a bad F leaves to be told, if nothing else is wrong.
         let mut message = ProtocolError::BadCommandLine;

@@ -1,11 +1,11 @@
 //! One command line, already cut at its LF, to what it asks for.
 //!
 //! The grammar is nom's, in the files beside this one; `hot.rs` reads the most frequent lines by hand and is held
-//! equal to the grammar by `tests/differential.rs`. Nothing here waits for bytes: that is the decoder's.
+//! equal to it by `testing::check_requests`. Nothing here waits for bytes: that is the decoder's.
 
 mod admin;
 mod arith;
-mod hot;
+pub(crate) mod hot;
 mod meta;
 mod number;
 pub(crate) mod reply;
@@ -47,17 +47,8 @@ impl Command<'_> {
     }
 }
 
-/// Reads one line, without its end. Its length on the wire, end included, was at least 4 bytes.
-#[inline]
+/// Reads one line, without its end, by the grammar. Its length on the wire, end included, was at least 4 bytes.
 pub(crate) fn command(line: &[u8], value_len_bytes: usize) -> Command<'_> {
-    match hot::command(line, value_len_bytes) {
-        Some(command) => command,
-        None => by_grammar(line, value_len_bytes),
-    }
-}
-
-/// The same, without the hand scanner.
-pub(crate) fn by_grammar(line: &[u8], value_len_bytes: usize) -> Command<'_> {
     let (verb, args) = crate::scan::token(line);
     let parsed = match verb {
         b"get" => retrieval::get(args, false),

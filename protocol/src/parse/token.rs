@@ -2,10 +2,8 @@
 //! 0x7f are ordinary (protocol.txt has nothing on it; memcached's tokenizer decides).
 
 use nom::Parser;
-use nom::bytes::complete::{take_while, take_while1};
 use nom::combinator::map_res;
 use nom::error::{ErrorKind, FromExternalError, ParseError};
-use nom::sequence::preceded;
 
 use crate::error::ProtocolError;
 use crate::key::{Key, KeyError};
@@ -47,14 +45,16 @@ pub(super) fn error_of(error: nom::Err<ProtocolError>) -> ProtocolError {
     }
 }
 
-/// Any number of blanks.
-pub(super) fn blanks(input: &[u8]) -> Parsed<'_, &[u8]> {
-    take_while(|byte| byte == b' ').parse(input)
-}
-
 /// Blanks, then everything up to the next blank: at least one byte.
+#[inline]
 pub(super) fn token(input: &[u8]) -> Parsed<'_, &[u8]> {
-    preceded(blanks, take_while1(|byte| byte != b' ')).parse(input)
+    match scan::token(scan::skip_blanks(input)) {
+        ([], _) => Err(nom::Err::Error(ProtocolError::from_error_kind(
+            input,
+            ErrorKind::TakeWhile1,
+        ))),
+        (token, rest) => Ok((rest, token)),
+    }
 }
 
 /// A token that is a key.

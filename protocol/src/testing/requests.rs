@@ -7,7 +7,6 @@ use crate::decoder::{RequestDecoder, Step};
 use crate::encode;
 use crate::error::ProtocolError;
 use crate::limits::Limits;
-use crate::parse;
 
 /// Something that a decoder found, on its own legs. Skipped pieces are left out: how many there are depends on how
 /// the bytes came.
@@ -36,6 +35,13 @@ const SMALL: Limits = Limits {
 /// If a step breaks its promise.
 #[must_use]
 pub fn requests(input: &[u8], limits: Limits, cut: Cut) -> Vec<Event> {
+    events(input, limits, cut, RequestDecoder::next)
+}
+
+/// How a decoder looks at its input.
+type Next = for<'a> fn(&mut RequestDecoder, &'a [u8]) -> Step<'a>;
+
+fn events(input: &[u8], limits: Limits, cut: Cut, next: Next) -> Vec<Event> {
     let mut decoder = RequestDecoder::new(limits);
     let mut events = Vec::new();
     let mut start = 0;
@@ -43,7 +49,7 @@ pub fn requests(input: &[u8], limits: Limits, cut: Cut) -> Vec<Event> {
     for end in cut.ends(input.len()) {
         loop {
             let bytes = &input[start..end];
-            let step = decoder.next(bytes);
+            let step = next(&mut decoder, bytes);
             let consumed = match step {
                 Step::NeedMore { additional } => {
                     assert!(additional > 0, "asked for nothing more at {start}");
@@ -108,6 +114,8 @@ pub fn check_requests(input: &[u8]) {
             requests(input, limits, Cut::Bytes),
             "byte by byte, {limits:?}"
         );
+        let by_grammar = events(input, limits, Cut::Whole, RequestDecoder::next_by_grammar);
+        assert_eq!(whole, by_grammar, "by hand and by the grammar, {limits:?}");
         let seed = input.iter().fold(input.len() as u64, |seed, byte| {
             seed.rotate_left(5) ^ u64::from(*byte)
         });
@@ -126,18 +134,6 @@ pub fn check_requests(input: &[u8]) {
                 wire: plain.clone(),
             };
             assert_eq!(again, [expected], "spelled plainly: {}", plain.escape_ascii());
-        }
-    }
-    for line in input.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        for value_len_bytes in [SMALL.value_len_bytes, Limits::VALUE_LEN_BYTES] {
-            let by_grammar = parse::by_grammar(line, value_len_bytes);
-            assert_eq!(
-                parse::command(line, value_len_bytes),
-                by_grammar,
-                "{}",
-                line.escape_ascii()
-            );
         }
     }
 }

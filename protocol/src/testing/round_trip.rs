@@ -67,7 +67,7 @@ impl<'a> Source<'a> {
         let len = usize::from(self.byte()) % max + 1;
         match Key::new(self.bytes(len)) {
             Ok(key) if key.is_text() => key.as_bytes(),
-            _ => b"plain",
+            _ => b"noreply",
         }
     }
 
@@ -104,12 +104,10 @@ fn check_request(source: &mut Source<'_>) {
             noreply: source.bool(),
             data: source.data(),
         }),
-        4 => {
-            let key = source.key();
-            // A last token `noreply` is a wish, whatever its place.
-            let noreply = key.as_bytes() == b"noreply" || source.bool();
-            Request::Delete(Delete { key, noreply })
-        }
+        4 => Request::Delete(Delete {
+            key: source.key(),
+            noreply: source.bool(),
+        }),
         5 => Request::Arith(Arith {
             verb: if source.bool() {
                 ArithVerb::Incr
