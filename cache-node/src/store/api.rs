@@ -3,7 +3,8 @@
 
 use bytes::BytesMut;
 
-use super::item::ItemValue;
+use super::shard::{Found, Shard};
+use super::value::ItemValue;
 
 /// Coarse time inside one store: whole seconds since shortly before its creation (so "now" is never zero).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -80,21 +81,35 @@ pub struct Item<'a> {
     pub win_sent: bool,
     /// Last read or write (before this visit).
     pub last_access: Seconds,
-    pub(super) cas: u64,
-    pub(super) size_bytes: u32,
+    pub(super) source: Source<'a>,
+}
+
+/// Where the rest can be looked up: what few callers ask for is not computed for all.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Under the lock.
+    Shard(&'a Shard, Found),
+    /// Looked up before the lock was released.
+    Detached { cas: u64, size_bytes: usize },
 }
 
 impl Item<'_> {
     /// The cas unique. Only to be told to a client under [`Read::WithCas`] or [`Read::PeekWithCas`].
     #[must_use]
     pub fn cas(&self) -> u64 {
-        self.cas
+        match self.source {
+            Source::Shard(shard, found) => shard.cas_of(found.loc, found.header),
+            Source::Detached { cas, .. } => cas,
+        }
     }
 
     /// Bytes it takes in the store, index apart.
     #[must_use]
-    pub fn size_bytes(&self) -> u32 {
-        self.size_bytes
+    pub fn size_bytes(&self) -> usize {
+        match self.source {
+            Source::Shard(shard, found) => shard.size_of(found.loc, found.header),
+            Source::Detached { size_bytes, .. } => size_bytes,
+        }
     }
 }
 
@@ -292,4 +307,59 @@ pub struct StoreCounters {
     pub too_large: u64,
     /// Seconds since the last access of the item evicted last.
     pub last_evicted_idle_seconds: u64,
+}
+
+impl StoreCounters {
+    /// Adds those of another shard.
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self {
+            items,
+            item_bytes,
+            items_stored,
+            limit_bytes: _,
+            used_bytes,
+            segment_bytes,
+            index_bytes,
+            ghost_bytes,
+            large_bytes,
+            evicted,
+            evicted_unfetched,
+            evicted_with_expiry,
+            expired,
+            expired_unfetched,
+            flushed,
+            get_expired,
+            get_flushed,
+            moved,
+            ghost_hits,
+            out_of_memory,
+            too_large,
+            last_evicted_idle_seconds,
+        } = self;
+        for (sum, more) in [
+            (items, other.items),
+            (item_bytes, other.item_bytes),
+            (items_stored, other.items_stored),
+            (used_bytes, other.used_bytes),
+            (segment_bytes, other.segment_bytes),
+            (index_bytes, other.index_bytes),
+            (ghost_bytes, other.ghost_bytes),
+            (large_bytes, other.large_bytes),
+            (evicted, other.evicted),
+            (evicted_unfetched, other.evicted_unfetched),
+            (evicted_with_expiry, other.evicted_with_expiry),
+            (expired, other.expired),
+            (expired_unfetched, other.expired_unfetched),
+            (flushed, other.flushed),
+            (get_expired, other.get_expired),
+            (get_flushed, other.get_flushed),
+            (moved, other.moved),
+            (ghost_hits, other.ghost_hits),
+            (out_of_memory, other.out_of_memory),
+            (too_large, other.too_large),
+        ] {
+            *sum += more;
+        }
+        *last_evicted_idle_seconds = other.last_evicted_idle_seconds.max(*last_evicted_idle_seconds);
+    }
 }

@@ -2,44 +2,114 @@
 //! Knows keys, bytes and seconds; nothing of commands, sockets or clocks.
 
 mod api;
+mod arena;
+mod bucket;
+mod evict;
+mod geometry;
+mod ghost;
+mod index;
 mod item;
+mod large;
+mod put;
+mod queue;
+mod segment;
+mod shard;
+mod ttl_class;
+mod value;
 
+#[cfg(test)]
+mod tests;
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+use protocol::UnixSeconds;
+
+use api::Source;
 pub use api::{
     Body, CasPatch, Change, Item, Lookup, NewItem, Patch, Read, Seconds, StoreConfig, StoreCounters,
     StoreError, Updated, Value,
 };
-use protocol::UnixSeconds;
+use geometry::Geometry;
+use shard::Shard;
+use value::ItemValue;
+
+/// Keys read together under the locks of their shards: enough for cache misses to overlap, few enough that nobody
+/// waits long for the locks.
+const BATCH: usize = 16;
+/// Stores with more shards than this read one key at a time.
+const BATCH_SHARDS_MAX: usize = 64;
+/// Bits of the hash from here on pick the shard; those below pick the bucket.
+const SHARD_BIT: u32 = 26;
+/// Cas uniques start at the seconds since this moment (2023-11-14), shifted: they stay below 2^53, which JavaScript
+/// clients can hold, until 2040, and do not come again after a restart unless a shard writes more than 64 MiB in
+/// each second of its life.
+const CAS_EPOCH: u64 = 1_700_000_000;
+const CAS_SHIFT: u32 = 24;
+/// The zero of a store's seconds lies this long before its creation, so that zero is free to mean "never".
+const EPOCH_LEAD: u64 = 2;
+/// Cells looked at, and buckets scanned, before the lock is released.
+const BITE: usize = 64;
 
 /// A bounded store of items. Shared by reference between threads.
 pub struct Store {
-    epoch: UnixSeconds,
+    shards: Box<[Padded]>,
     hasher: ahash::RandomState,
+    epoch: UnixSeconds,
+    geometry: Geometry,
+    limit_bytes: AtomicU64,
+    /// The shard that the next tick begins with.
+    tick_shard: AtomicUsize,
 }
 
+/// Two locks never share a cache line, nor a pair of lines.
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
+
 impl Store {
-    /// An empty store; `now` is the zero of its seconds and the seed of its cas uniques.
+    /// An empty store; `now` fixes the zero of its seconds and the first of its cas uniques.
     #[must_use]
     pub fn new(config: StoreConfig, now: UnixSeconds) -> Self {
-        drop(config);
+        let geometry = Geometry::new(&config);
+        let hasher = ahash::RandomState::new();
+        let cas_base = now.0.saturating_sub(CAS_EPOCH).max(1) << CAS_SHIFT;
+        let shards = (0..geometry.shards)
+            .map(|_| {
+                Padded(Mutex::new(Shard::new(
+                    &config,
+                    &geometry,
+                    hasher.clone(),
+                    cas_base,
+                )))
+            })
+            .collect();
         Self {
-            epoch: UnixSeconds(now.0.saturating_sub(2)),
-            hasher: ahash::RandomState::new(),
+            shards,
+            hasher,
+            epoch: UnixSeconds(now.0.saturating_sub(EPOCH_LEAD)),
+            geometry,
+            limit_bytes: AtomicU64::new(config.memory_limit_bytes),
+            tick_shard: AtomicUsize::new(0),
         }
     }
 
     /// The store's count of seconds at `at` (saturating at both ends).
+    #[inline]
     #[must_use]
     pub fn seconds(&self, at: UnixSeconds) -> Seconds {
         Seconds(u32::try_from(at.0.saturating_sub(self.epoch.0)).unwrap_or(u32::MAX))
     }
 
     /// The wall clock's second for a count of the store's.
+    #[inline]
     #[must_use]
     pub fn unix_seconds(&self, at: Seconds) -> UnixSeconds {
         UnixSeconds(self.epoch.0 + u64::from(at.0))
     }
 
     /// Hashes a key (1 to 250 bytes), once per request.
+    #[inline]
     #[must_use]
     pub fn lookup<'k>(&self, key: &'k [u8]) -> Lookup<'k> {
         Lookup {
@@ -48,7 +118,19 @@ impl Store {
         }
     }
 
+    #[inline]
+    fn shard_number(&self, hash: u64) -> usize {
+        let bits = (hash >> SHARD_BIT) as usize;
+        bits & (self.shards.len() - 1)
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+        &self.shards[self.shard_number(hash)].0
+    }
+
     /// Visits one item, or `None`, under the lock of its shard. The callback must not call the store.
+    #[inline]
     pub fn get<R>(
         &self,
         key: Lookup<'_>,
@@ -56,8 +138,41 @@ impl Store {
         read: Read,
         visit: impl FnOnce(Option<Item<'_>>) -> R,
     ) -> R {
-        let _ = (key, now, read);
-        visit(None)
+        let lock = self.shard(key.hash);
+        let mut shard = lock.lock();
+        let Some(found) = shard.find_alive(key, now.0, true) else {
+            drop(shard);
+            return visit(None);
+        };
+        shard.note(&found, now.0, read);
+        let item = shard.view(&found, now.0);
+        let Some(handle) = shard.is_long(&found) else {
+            return visit(Some(item));
+        };
+        let item = Item {
+            flags: item.flags,
+            value: Value(ItemValue::Pinned {
+                shard: lock,
+                row: handle.row,
+                len: item.value.len(),
+            }),
+            expires: item.expires,
+            fetched: item.fetched,
+            stale: item.stale,
+            win_sent: item.win_sent,
+            last_access: item.last_access,
+            source: Source::Detached {
+                cas: item.cas(),
+                size_bytes: item.size_bytes(),
+            },
+        };
+        let pin = Pin {
+            lock,
+            row: handle.row,
+        };
+        shard.pin(pin.row);
+        drop(shard);
+        visit(Some(item))
     }
 
     /// Visits many items in the order of `keys`. Faster than one by one: the cache misses overlap.
@@ -69,9 +184,74 @@ impl Store {
         read: Read,
         visit: &mut impl FnMut(usize, Option<Item<'_>>),
     ) {
-        for (index, key) in keys.iter().enumerate() {
-            self.get(*key, now, read, |item| visit(index, item));
+        let mut done = 0;
+        while done < keys.len() {
+            if keys.len() - done > 1 && self.shards.len() <= BATCH_SHARDS_MAX {
+                let batch = &keys[done..keys.len().min(done + BATCH)];
+                let first = done;
+                done += self.get_batch(batch, now, read, &mut |index, item| visit(first + index, item));
+                if done == first + batch.len() {
+                    continue;
+                }
+            }
+            // Alone: a value so long that it must not be copied under the locks of others.
+            self.get(keys[done], now, read, |item| visit(done, item));
+            done += 1;
         }
+    }
+
+    /// Visits the first of a few items, up to the first that must be read alone. Answers how many.
+    fn get_batch(
+        &self,
+        keys: &[Lookup<'_>],
+        now: Seconds,
+        read: Read,
+        visit: &mut impl FnMut(usize, Option<Item<'_>>),
+    ) -> usize {
+        // Locks are taken in the order of the shards, so that two batches cannot wait for each other.
+        let mut wanted = keys
+            .iter()
+            .fold(0_u64, |wanted, key| wanted | 1 << self.shard_number(key.hash));
+        let mut guards: [Option<MutexGuard<'_, Shard>>; BATCH] = [const { None }; BATCH];
+        let mut guard_of = [0_u8; BATCH_SHARDS_MAX];
+        for (number, guard) in (0_u8..).zip(&mut guards) {
+            if wanted == 0 {
+                break;
+            }
+            let shard = wanted.trailing_zeros() as usize;
+            wanted &= wanted - 1;
+            guard_of[shard] = number;
+            *guard = Some(self.shards[shard].0.lock());
+        }
+        let guard_of = |hash: u64| usize::from(guard_of[self.shard_number(hash)]);
+        let mut touched = 0;
+        for key in keys {
+            touched ^= guards[guard_of(key.hash)]
+                .as_ref()
+                .map_or(0, |shard| shard.touch_bucket(key.hash));
+        }
+        for key in keys {
+            touched ^= guards[guard_of(key.hash)]
+                .as_ref()
+                .map_or(0, |shard| shard.touch_cell(key.hash));
+        }
+        // The loads must happen, though nobody wants what they bring.
+        black_box(touched);
+        for (index, key) in keys.iter().enumerate() {
+            let Some(shard) = guards[guard_of(key.hash)].as_mut() else {
+                continue;
+            };
+            let Some(found) = shard.find_alive(*key, now.0, true) else {
+                visit(index, None);
+                continue;
+            };
+            if shard.is_long(&found).is_some() {
+                return index;
+            }
+            shard.note(&found, now.0, read);
+            visit(index, Some(shard.view(&found, now.0)));
+        }
+        keys.len()
     }
 
     /// The one way to change anything: `decide` sees the live item (an expired or flushed one is `None`) under the
@@ -83,6 +263,7 @@ impl Store {
     ///
     /// # Errors
     /// If the item cannot be stored; then nothing has changed.
+    #[inline]
     pub fn update<'c, R>(
         &self,
         key: Lookup<'_>,
@@ -91,51 +272,156 @@ impl Store {
         incoming: &'c [u8],
         decide: impl FnOnce(Option<Item<'_>>) -> (Change<'c>, R),
     ) -> Result<Updated<R>, StoreError> {
-        let _ = (key, now, read, incoming);
-        let (_, result) = decide(None);
-        Ok(Updated { result, cas: 0 })
+        let lock = self.shard(key.hash);
+        if incoming.len() > large::CELL_BYTES_MAX {
+            return Staging::write(lock, key, incoming, now)?.update(key, now, read, incoming, decide);
+        }
+        lock.lock().update(key, now, read, None, decide)
     }
 
     /// All items stored so far are gone once `at` has come (at once if it is not after `now`); items stored after that
     /// stay. A later call replaces a pending one.
     pub fn flush(&self, at: Seconds, now: Seconds) {
-        let _ = (at, now);
+        for shard in &self.shards {
+            shard.0.lock().flush(at.0, now.0);
+        }
     }
 
-    /// Background work in small bites: expired and flushed segments, reserve, compaction. Looks at most at `budget`
+    /// Background work in small bites: expired and flushed segments, reserve, compaction. Looks at about `budget`
     /// items; answers whether there is more to do.
     pub fn tick(&self, now: Seconds, budget: usize) -> bool {
-        let _ = (now, budget);
+        let mut left = budget;
+        for _ in 0..self.shards.len() {
+            let number = self.tick_shard.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+            // The lock is released after each bite.
+            while self.shards[number].0.lock().tick(now.0, BITE) {
+                left = left.saturating_sub(BITE);
+                if left == 0 {
+                    return true;
+                }
+            }
+        }
         false
     }
 
     /// Gauges and totals; takes the shard locks one after the other, briefly.
     #[must_use]
     pub fn counters(&self) -> StoreCounters {
-        StoreCounters::default()
+        let mut sum = StoreCounters::default();
+        for shard in &self.shards {
+            let counters = shard.0.lock().counters();
+            sum.add(&counters);
+        }
+        sum.limit_bytes = self.limit_bytes.load(Ordering::Relaxed);
+        sum
     }
 
     /// Changes the memory limit while running. A lower one is reached by evicting, a little with each change and tick.
     pub fn set_memory_limit(&self, bytes: u64) {
-        let _ = bytes;
+        self.limit_bytes.store(bytes, Ordering::Relaxed);
+        let frames = self.geometry.frames_per_shard(bytes);
+        for shard in &self.shards {
+            shard.0.lock().set_limit(frames);
+        }
     }
 
     /// Walks all live items in small bites (`lru_crawler metadump`): start with `ScanCursor::default()`, go on with
-    /// what comes back until it is `None`. Items changed meanwhile may be told twice or missed.
+    /// what comes back until it is `None`. Items changed meanwhile may be told twice or missed. The callback must not
+    /// call the store.
     pub fn scan(
         &self,
         cursor: ScanCursor,
         now: Seconds,
         visit: &mut impl FnMut(&[u8], Item<'_>),
     ) -> Option<ScanCursor> {
-        let _ = (cursor, now, visit);
-        None
+        let mut shard = self.shards.get(cursor.shard)?.0.lock();
+        shard.flush_if_due(now.0);
+        let end = cursor.bucket + BITE;
+        for bucket in cursor.bucket..end.min(shard.index.buckets()) {
+            shard.visit_bucket(bucket, now.0, visit);
+        }
+        if end < shard.index.buckets() {
+            Some(ScanCursor {
+                bucket: end,
+                ..cursor
+            })
+        } else {
+            Some(ScanCursor {
+                shard: cursor.shard + 1,
+                bucket: 0,
+            })
+        }
     }
 }
 
 /// Where a [`Store::scan`] goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanCursor {
-    shard: u32,
-    bucket: u32,
+    shard: usize,
+    bucket: usize,
+}
+
+/// A long value that stays while it is read, a piece at a time.
+struct Pin<'s> {
+    lock: &'s Mutex<Shard>,
+    row: u32,
+}
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        self.lock.lock().unpin(self.row);
+    }
+}
+
+/// A large value written ahead of its item, a piece at a time. Dropped again if no item takes it.
+struct Staging<'s> {
+    lock: &'s Mutex<Shard>,
+    row: u32,
+    /// Nobody else knows the row yet.
+    ours: bool,
+}
+
+impl<'s> Staging<'s> {
+    fn write(
+        lock: &'s Mutex<Shard>,
+        key: Lookup<'_>,
+        value: &[u8],
+        now: Seconds,
+    ) -> Result<Self, StoreError> {
+        let row = lock.lock().begin_large(key, value.len())?;
+        let staging = Self {
+            lock,
+            row,
+            ours: true,
+        };
+        let mut written = 0;
+        while written < value.len() {
+            written += lock.lock().write_piece(row, &value[written..], now.0)?;
+        }
+        Ok(staging)
+    }
+
+    fn update<'c, R>(
+        mut self,
+        key: Lookup<'_>,
+        now: Seconds,
+        read: Read,
+        incoming: &'c [u8],
+        decide: impl FnOnce(Option<Item<'_>>) -> (Change<'c>, R),
+    ) -> Result<Updated<R>, StoreError> {
+        let mut shard = self.lock.lock();
+        let updated = shard.update(key, now, read, Some((incoming, self.row)), decide);
+        // Still under the lock: from now on the row may be anybody's.
+        shard.abandon_if_staged(self.row);
+        self.ours = false;
+        updated
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if self.ours {
+            self.lock.lock().abandon_if_staged(self.row);
+        }
+    }
 }
