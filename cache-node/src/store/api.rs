@@ -90,7 +90,7 @@ pub(super) enum Source<'a> {
     /// Under the lock.
     Shard(&'a Shard, Found),
     /// Looked up before the lock was released.
-    Detached { cas: u64, size_bytes: usize },
+    Detached { cas: u64, size_bytes: u32 },
 }
 
 impl Item<'_> {
@@ -105,11 +105,12 @@ impl Item<'_> {
 
     /// Bytes it takes in the store, index apart.
     #[must_use]
-    pub fn size_bytes(&self) -> usize {
-        match self.source {
+    pub fn size_bytes(&self) -> u32 {
+        let bytes = match self.source {
             Source::Shard(shard, found) => shard.size_of(found.loc, found.header),
-            Source::Detached { size_bytes, .. } => size_bytes,
-        }
+            Source::Detached { size_bytes, .. } => return size_bytes,
+        };
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
 

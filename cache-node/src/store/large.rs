@@ -57,7 +57,10 @@ const UNUSED: Row = Row {
 };
 
 impl Row {
-    #[expect(clippy::cast_possible_truncation, reason = "a value is below 4 GiB, a piece above 1 KiB")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a value is below 4 GiB, a piece above 1 KiB"
+    )]
     fn next_number(&self) -> u32 {
         self.pieces.len() as u32
     }

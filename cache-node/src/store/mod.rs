@@ -71,13 +71,17 @@ impl Store {
     /// An empty store; `now` fixes the zero of its seconds and the first of its cas uniques.
     #[must_use]
     pub fn new(config: StoreConfig, now: UnixSeconds) -> Self {
-        let geometry = Geometry::new(&config);
-        let hasher = ahash::RandomState::new();
+        Self::with_hasher(&config, now, ahash::RandomState::new())
+    }
+
+    /// With a hasher whose seeds are known, so that a run can be repeated.
+    fn with_hasher(config: &StoreConfig, now: UnixSeconds, hasher: ahash::RandomState) -> Self {
+        let geometry = Geometry::new(config);
         let cas_base = now.0.saturating_sub(CAS_EPOCH).max(1) << CAS_SHIFT;
         let shards = (0..geometry.shards)
             .map(|_| {
                 Padded(Mutex::new(Shard::new(
-                    &config,
+                    config,
                     &geometry,
                     hasher.clone(),
                     cas_base,

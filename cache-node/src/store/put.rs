@@ -104,7 +104,9 @@ impl Shard {
         if whole_bytes <= self.cell_bytes_max() {
             return self.put_cell(key.hash, found, front, Payload::Whole(value), now);
         }
-        let Ok(number) = u32::try_from(value.len()) else { return Err(StoreError::TooLarge) };
+        let Ok(number) = u32::try_from(value.len()) else {
+            return Err(StoreError::TooLarge);
+        };
         if let Some((slice, row)) = staged
             && std::ptr::eq(slice, value)
         {
