@@ -2,6 +2,8 @@
 
 use super::{Block, Line, block, line};
 use crate::error::ProtocolError;
+use crate::meta;
+use crate::parse::hot_reply::{self as hot, Hot};
 use crate::parse::reply::{self, Reply};
 use crate::response::Response;
 
@@ -60,22 +62,80 @@ impl ResponseDecoder {
     /// byte.
     #[inline]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> ResponseStep<'a> {
-        match self.state {
-            State::Line { searched } => self.next_line(input, searched),
-            State::Block { line_len, block_len } => {
-                match (line_len + block_len + 2)
-                    .checked_sub(input.len())
-                    .filter(|len| *len > 0)
+        if !matches!(self.state, State::Line { searched: 0 }) {
+            return self.resume(input);
+        }
+        match hot::reply(input) {
+            Hot::Line(response, consumed) => return ResponseStep::Response { response, consumed },
+            Hot::Value(rest) => {
+                if let Some(((key, flags, len, cas), rest)) = hot::value(rest)
+                    && let Some((data, consumed)) = self.hot_block(input, input.len() - rest.len(), len)
                 {
-                    Some(additional) => ResponseStep::NeedMore { additional },
-                    None => self.next_line(input, line_len - 1),
+                    return ResponseStep::Response {
+                        response: Response::Value {
+                            key,
+                            flags,
+                            cas,
+                            data,
+                        },
+                        consumed,
+                    };
+                }
+            }
+            Hot::MetaValue(rest) => {
+                if let Some(((len, flags), rest)) = hot::meta_value(rest)
+                    && let Some((data, consumed)) = self.hot_block(input, input.len() - rest.len(), len)
+                {
+                    let response = meta::Response {
+                        code: meta::Code::Va,
+                        data: Some(data),
+                        flags,
+                    };
+                    return ResponseStep::Response {
+                        response: Response::Meta(response),
+                        consumed,
+                    };
+                }
+            }
+            Hot::Seldom => {}
+        }
+        self.line(input, 0)
+    }
+
+    /// The data of a block, and where it ends; `None` if anything about it is unusual.
+    #[inline]
+    fn hot_block<'a>(&self, input: &'a [u8], line_len: usize, block_len: usize) -> Option<(&'a [u8], usize)> {
+        if line_len > LINE_LEN_BYTES || block_len > self.reply_len_bytes {
+            return None;
+        }
+        match block(input, line_len, block_len) {
+            Block::Whole { data, end } => Some((data, end)),
+            Block::Bad { .. } | Block::Missing(_) => None,
+        }
+    }
+
+    /// The same with every line read in full: what [`ResponseDecoder::next`] is held against.
+    pub(crate) fn next_in_full<'a>(&mut self, input: &'a [u8]) -> ResponseStep<'a> {
+        self.resume(input)
+    }
+
+    /// Goes on where the last call stopped.
+    #[inline(never)]
+    fn resume<'a>(&mut self, input: &'a [u8]) -> ResponseStep<'a> {
+        match self.state {
+            State::Line { searched } => self.line(input, searched),
+            State::Block { line_len, block_len } => {
+                match (line_len + block_len + 2).saturating_sub(input.len()) {
+                    0 => self.line(input, line_len - 1),
+                    additional => ResponseStep::NeedMore { additional },
                 }
             }
         }
     }
 
-    #[inline]
-    fn next_line<'a>(&mut self, input: &'a [u8], searched: usize) -> ResponseStep<'a> {
+    /// Reads any line; its first `searched` bytes hold no LF.
+    #[inline(never)]
+    fn line<'a>(&mut self, input: &'a [u8], searched: usize) -> ResponseStep<'a> {
         let Some(Line { text, wire_len }) = line(input, searched) else {
             return self.no_line(input);
         };
@@ -93,7 +153,6 @@ impl ResponseDecoder {
         }
     }
 
-    #[inline]
     fn with_block<'a>(
         &mut self,
         input: &'a [u8],

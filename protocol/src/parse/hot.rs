@@ -73,7 +73,7 @@ pub(crate) fn verb(input: &[u8]) -> Verb<'_> {
 }
 
 /// Something read, and the bytes behind it.
-type Read<'a, T> = Option<(T, &'a [u8])>;
+pub(super) type Read<'a, T> = Option<(T, &'a [u8])>;
 
 /// `k*` of get and gets, and the line's end.
 #[inline]
@@ -177,7 +177,7 @@ fn number(input: &[u8]) -> Read<'_, u64> {
 
 /// A number of at least one digit and no more than `MAX`, which is at most 19: so many cannot overflow. A blank or
 /// the line's end has to follow.
-#[inline]
+#[inline(always)]
 pub(super) fn plain_number<const MAX: usize>(digits: &[u8]) -> Read<'_, u64> {
     let mut rest = digits;
     let mut number: u64 = 0;

@@ -6,6 +6,7 @@
 mod admin;
 mod arith;
 pub(crate) mod hot;
+pub(crate) mod hot_reply;
 mod meta;
 mod number;
 pub(crate) mod reply;

@@ -22,24 +22,15 @@ pub(crate) enum Reply<'a> {
 }
 
 /// Reads one line, without its end.
-#[inline]
 pub(crate) fn reply(line: &[u8]) -> Reply<'_> {
     match line {
         [b'V', b'A', b'L', b'U', b'E', b' ', rest @ ..] => value(rest).unwrap_or(Reply::Malformed),
-        b"END" => Reply::Line(Response::End),
         [b'V', b'A', b' ', rest @ ..] => meta_value(rest).unwrap_or(Reply::Malformed),
-        [b'H', b'D', rest @ ..] => meta_line(line, meta::Code::Hd, rest),
-        [b'E', b'N', rest @ ..] => meta_line(line, meta::Code::En, rest),
-        b"STORED" => Reply::Line(Response::Stored),
-        b"NOT_STORED" => Reply::Line(Response::NotStored),
-        b"NOT_FOUND" => Reply::Line(Response::NotFound),
-        b"DELETED" => Reply::Line(Response::Deleted),
-        _ => Reply::Line(seldom(line)),
+        _ => Reply::Line(without_block(line)),
     }
 }
 
 /// `VALUE key flags n [cas]`, from the key on.
-#[inline]
 fn value(rest: &[u8]) -> Option<Reply<'_>> {
     let (key, rest) = scan::token(rest);
     let (flags, rest) = scan::token(rest.strip_prefix(b" ")?);
@@ -65,7 +56,6 @@ fn value(rest: &[u8]) -> Option<Reply<'_>> {
 }
 
 /// `VA n flag*`, from the length on.
-#[inline]
 fn meta_value(rest: &[u8]) -> Option<Reply<'_>> {
     let (len, flags) = scan::token(rest);
     let response = meta::Response {
@@ -80,27 +70,12 @@ fn meta_value(rest: &[u8]) -> Option<Reply<'_>> {
 }
 
 /// A length in bytes, at most 4 GiB: whoever waits for it decides how much is too much.
-#[inline]
 fn block_len(token: &[u8]) -> Option<usize> {
     usize::try_from(strict_u32(token)?).ok()
 }
 
-/// A meta reply without data: its two letters stand alone or before a blank.
-#[inline]
-fn meta_line<'a>(line: &'a [u8], code: meta::Code, rest: &'a [u8]) -> Reply<'a> {
-    match rest {
-        [] | [b' ', ..] => Reply::Line(Response::Meta(meta::Response {
-            code,
-            data: None,
-            flags: trim(rest),
-        })),
-        _ => Reply::Line(seldom(line)),
-    }
-}
-
-/// The replies that no hot path waits for.
-#[inline(never)]
-fn seldom(line: &[u8]) -> Response<'_> {
+/// The replies that are one line.
+fn without_block(line: &[u8]) -> Response<'_> {
     let (word, rest) = scan::token(line);
     let rest = rest.strip_prefix(b" ").unwrap_or(rest);
     let meta = |code| {
@@ -113,10 +88,15 @@ fn seldom(line: &[u8]) -> Response<'_> {
     match word {
         b"END" if rest.is_empty() => Response::End,
         b"STORED" if rest.is_empty() => Response::Stored,
+        b"NOT_STORED" if rest.is_empty() => Response::NotStored,
+        b"NOT_FOUND" if rest.is_empty() => Response::NotFound,
+        b"DELETED" if rest.is_empty() => Response::Deleted,
         b"EXISTS" if rest.is_empty() => Response::Exists,
         b"TOUCHED" if rest.is_empty() => Response::Touched,
         b"OK" if rest.is_empty() => Response::Ok,
         b"RESET" if rest.is_empty() => Response::Reset,
+        b"HD" => meta(meta::Code::Hd),
+        b"EN" => meta(meta::Code::En),
         b"NS" => meta(meta::Code::Ns),
         b"EX" => meta(meta::Code::Ex),
         b"NF" => meta(meta::Code::Nf),
@@ -132,7 +112,8 @@ fn seldom(line: &[u8]) -> Response<'_> {
         }
         b"ERROR" => Response::Error,
         b"CLIENT_ERROR" => Response::ClientError(rest),
-        b"SERVER_ERROR" => Response::ServerError(rest),
+        // With a colon once: "SERVER_ERROR: shutdown not enabled".
+        b"SERVER_ERROR" | b"SERVER_ERROR:" => Response::ServerError(rest),
         _ => match digits(scan::trim_end(line)) {
             Some(number) => Response::Number(number),
             None => Response::Line(line),
@@ -141,7 +122,6 @@ fn seldom(line: &[u8]) -> Response<'_> {
 }
 
 /// Puts the data where it belongs.
-#[inline]
 pub(crate) fn with_data<'a>(response: Response<'a>, data: &'a [u8]) -> Response<'a> {
     match response {
         Response::Value { key, flags, cas, .. } => Response::Value {

@@ -14,6 +14,18 @@ use crate::response::Response;
 /// If a step breaks its promise.
 #[must_use]
 pub fn replies(input: &[u8], reply_len_bytes: usize, cut: Cut) -> (Vec<Vec<u8>>, Option<ProtocolError>) {
+    decode(input, reply_len_bytes, cut, ResponseDecoder::next)
+}
+
+/// How a decoder looks at its input.
+type Next = for<'a> fn(&mut ResponseDecoder, &'a [u8]) -> ResponseStep<'a>;
+
+fn decode(
+    input: &[u8],
+    reply_len_bytes: usize,
+    cut: Cut,
+    next: Next,
+) -> (Vec<Vec<u8>>, Option<ProtocolError>) {
     let mut decoder = ResponseDecoder::new(reply_len_bytes);
     let mut replies = Vec::new();
     let mut start = 0;
@@ -21,7 +33,7 @@ pub fn replies(input: &[u8], reply_len_bytes: usize, cut: Cut) -> (Vec<Vec<u8>>,
     for end in cut.ends(input.len()) {
         loop {
             let bytes = &input[start..end];
-            match decoder.next(bytes) {
+            match next(&mut decoder, bytes) {
                 ResponseStep::NeedMore { additional } => {
                     assert!(additional > 0, "asked for nothing more at {start}");
                     assert!(additional <= reply_len_bytes + 2, "asked for {additional}");
@@ -59,6 +71,8 @@ pub fn check_replies(input: &[u8]) {
     for limit in [ResponseDecoder::REPLY_LEN_BYTES, 40] {
         let whole = replies(input, limit, Cut::Whole);
         assert_eq!(whole, replies(input, limit, Cut::Bytes), "byte by byte");
+        let in_full = decode(input, limit, Cut::Whole, ResponseDecoder::next_in_full);
+        assert_eq!(whole, in_full, "by hand and in full");
         let seed = input.iter().fold(input.len() as u64, |seed, byte| {
             seed.rotate_left(5) ^ u64::from(*byte)
         });
