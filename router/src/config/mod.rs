@@ -1,0 +1,203 @@
+//! Configuration: where it comes from, and what it is once checked. A [`Config`] is never wrong.
+
+pub(crate) mod check;
+pub(crate) mod reload;
+
+use std::path::Path;
+
+use cluster::Topology;
+use serde_json::{Value, json};
+
+use crate::args::Options;
+use crate::route::{Blueprint, root};
+use check::{Checker, ConfigError, Defaults, Node, Pool};
+
+/// A pool as operators see it.
+#[derive(Clone)]
+pub(crate) struct PoolView {
+    pub pool: Pool,
+    /// Where its keys are; `None` for pools that no hash is applied to (replicated ones).
+    pub topology: Option<Topology>,
+}
+
+/// A configuration, checked: ready to be made in every worker.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub root: Blueprint,
+    pub pools: Vec<PoolView>,
+    /// What it was read from, as plain JSON.
+    pub source: Value,
+    /// Raised at every change.
+    pub epoch: u64,
+}
+
+impl Config {
+    /// Checks `source`.
+    pub(crate) fn check(source: Value, defaults: &Defaults, epoch: u64) -> Result<Self, ConfigError> {
+        let (root, pools) = {
+            let top = Node::root(&source);
+            top.only_supported(
+                &["pools", "route", "routes", "named_handles"],
+                &["macros"],
+            )?;
+            let mut checker = Checker::new(&source, defaults)?;
+            let root = read_root(&top, &mut checker)?;
+            let placed = std::mem::take(&mut checker.placed);
+            let pools = checker
+                .pools()
+                .into_iter()
+                .map(|(name, pool)| {
+                    let topology = placed.get(&name).map(|settings| {
+                        let mut topology = pool.topology(settings);
+                        topology.epoch = epoch;
+                        topology
+                    });
+                    PoolView { pool, topology }
+                })
+                .collect();
+            (root, pools)
+        };
+        Ok(Self {
+            root,
+            pools,
+            source,
+            epoch,
+        })
+    }
+
+    /// The configuration with another list of servers in one pool.
+    pub(crate) fn with_servers(
+        &self,
+        pool: &str,
+        servers: Vec<String>,
+        weights: Option<Vec<f64>>,
+        hash: Option<String>,
+    ) -> Result<Value, ConfigError> {
+        let known: Vec<&str> = self.pools.iter().map(|view| view.pool.name.as_str()).collect();
+        let mut source = self.source.clone();
+        let Some(Value::Object(fields)) = source.pointer_mut(&format!("/pools/{}", pool.replace('~', "~0").replace('/', "~1")))
+        else {
+            return Err(ConfigError {
+                path: "pool".to_owned(),
+                message: check::unknown("pool", pool, &known),
+            });
+        };
+        fields.insert("servers".to_owned(), json!(servers));
+        match weights {
+            Some(weights) => fields.insert("weights".to_owned(), json!(weights)),
+            None => fields.remove("weights"),
+        };
+        if let Some(hash) = hash {
+            fields.insert("hash".to_owned(), json!(hash));
+        }
+        Ok(source)
+    }
+
+    /// A fingerprint of all placements: equal in two routers that send every key to the same server.
+    pub(crate) fn checksum(&self) -> u64 {
+        self.pools
+            .iter()
+            .filter_map(|view| view.topology.as_ref())
+            .fold(0, |sum: u64, topology| sum.rotate_left(1) ^ topology.checksum())
+    }
+}
+
+fn read_root(top: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
+    match (top.get("route"), top.get("routes")) {
+        (Some(route), None) => checker.route(&route),
+        (None, Some(routes)) => read_routes(&routes, checker),
+        (Some(_), Some(routes)) => Err(routes.error("give either \"route\" or \"routes\", not both")),
+        (None, None) => Err(top.error("needs \"route\" or \"routes\"")),
+    }
+}
+
+/// mcrouter's default routing prefix, which a key without prefix belongs to.
+const DEFAULT_PREFIX: &str = "/././";
+
+/// `[{"aliases": ["/a/b/", …], "route": …}, …]` or `{"/a/b/": …}`. The default prefix, or else the first, is the
+/// default route.
+fn read_routes(routes: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
+    let mut prefixed = Vec::new();
+    if routes.is_list() {
+        for entry in routes.list()? {
+            entry.only(&["aliases", "route"])?;
+            let route = checker.route(&entry.need("route")?)?;
+            for alias in entry.need("aliases")?.list()? {
+                prefixed.push((read_prefix(&alias, alias.string()?)?, route.clone()));
+            }
+        }
+    } else {
+        for (prefix, route) in routes.entries()? {
+            let checked = checker.route(&route)?;
+            prefixed.push((read_prefix(&route, prefix)?, checked));
+        }
+    }
+    let default = prefixed
+        .iter()
+        .find(|(prefix, _)| prefix == DEFAULT_PREFIX.as_bytes())
+        .or_else(|| prefixed.first())
+        .map(|(_, route)| route.clone())
+        .ok_or_else(|| routes.error("needs at least one route"))?;
+    Ok(root::blueprint(default, prefixed))
+}
+
+fn read_prefix(node: &Node<'_>, prefix: &str) -> Result<Vec<u8>, ConfigError> {
+    let parts: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
+    match parts.as_slice() {
+        ["", region, cluster] if !region.is_empty() && !cluster.is_empty() => {
+            Ok(format!("/{region}/{cluster}/").into_bytes())
+        }
+        _ => Err(node.error(&format!("{prefix:?} is not a routing prefix of the form /region/cluster/"))),
+    }
+}
+
+/// Reads JSON with comments and trailing commas.
+pub(crate) fn parse(text: &str) -> Result<Value, ConfigError> {
+    let options = jsonc_parser::ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        ..jsonc_parser::ParseOptions::default()
+    };
+    match jsonc_parser::parse_to_serde_value::<Value>(text, &options) {
+        Ok(value) if value.is_null() => Err(ConfigError {
+            path: "config".to_owned(),
+            message: "expected an object, found nothing".to_owned(),
+        }),
+        Ok(value) => Ok(value),
+        Err(error) => Err(ConfigError {
+            path: "config".to_owned(),
+            message: error.to_string(),
+        }),
+    }
+}
+
+/// Reads and parses a file.
+pub(crate) fn read(path: &Path) -> Result<Value, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        path: path.display().to_string(),
+        message: format!("cannot read: {error}"),
+    })?;
+    parse(&text).map_err(|error| ConfigError {
+        path: format!("{}: {}", path.display(), error.path),
+        ..error
+    })
+}
+
+/// The configuration that the command line's lists of servers stand for.
+pub(crate) fn from_servers(options: &Options, servers: &[String]) -> Value {
+    if options.replicated.is_empty() {
+        json!({
+            "pools": {"main": {"servers": servers, "hash": options.hash}},
+            "route": "PoolRoute|main",
+        })
+    } else {
+        json!({
+            "pools": {"main": {"servers": servers}},
+            "route": "ReplicatedPoolRoute|main",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! Changing the configuration while requests are under way: from the file, from a signal, from the admin side.
+//!
+//! A configuration is checked before any worker hears of it. A bad one changes nothing but the status, which says why.
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tracing::{error, info};
+
+use super::Config;
+use crate::clock;
+use crate::settings::Shared;
+use crate::worker::{Control, Mailbox};
+
+/// How long a worker may take to confirm: it does so within a turn unless its thread gets no time at all.
+const CONFIRM_MAX: Duration = Duration::from_secs(10);
+
+/// The one place where configurations change.
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    workers: Vec<Mailbox>,
+    /// The file, and its text when it was last looked at.
+    file: Option<PathBuf>,
+    seen: Mutex<Option<String>>,
+    /// Held while a change is made: changes come one by one.
+    changing: Mutex<()>,
+}
+
+impl Keeper {
+    /// `seen` is the text that the configuration in use was read from.
+    pub(crate) fn new(shared: Arc<Shared>, workers: Vec<Mailbox>, file: Option<PathBuf>, seen: Option<String>) -> Self {
+        Self {
+            shared,
+            workers,
+            file,
+            seen: Mutex::new(seen),
+            changing: Mutex::new(()),
+        }
+    }
+
+    /// Takes `source` into use in every worker; the new epoch.
+    pub(crate) fn apply(&self, source: Value) -> Result<u64, String> {
+        let _one_at_a_time = self.changing.lock();
+        let now = clock::unix().as_secs();
+        self.shared.status.lock().last_attempt_unix = now;
+        let old = self.shared.config.load_full();
+        let config = match Config::check(source, &self.shared.settings.defaults, old.epoch + 1) {
+            Ok(config) => Arc::new(config),
+            Err(error) => return Err(self.failed(&error.to_string())),
+        };
+        let (confirm, confirmed) = mpsc::channel();
+        for worker in &self.workers {
+            worker.send(Control::Configure(Arc::clone(&config), confirm.clone()));
+        }
+        drop(confirm);
+        for _ in &self.workers {
+            if confirmed.recv_timeout(CONFIRM_MAX).is_err() {
+                break;
+            }
+        }
+        self.shared.config.store(Arc::clone(&config));
+        let mut status = self.shared.status.lock();
+        status.last_success_unix = now;
+        status.last_error = None;
+        info!(
+            epoch = config.epoch,
+            checksum = format!("{:016x}", config.checksum()),
+            "configuration in use"
+        );
+        Ok(config.epoch)
+    }
+
+    fn failed(&self, why: &str) -> String {
+        let mut status = self.shared.status.lock();
+        status.failures += 1;
+        status.last_error = Some(why.to_owned());
+        error!(why, "bad configuration: the old one stays in use");
+        why.to_owned()
+    }
+
+    /// Reads the file again. Without `force` only if its text has changed.
+    pub(crate) fn reread(&self, force: Force) {
+        let Some(path) = &self.file else { return };
+        // The path is followed anew each time, so that a swapped symbolic link is seen.
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                // A file that is being replaced is gone for a moment; one that stays away is told once.
+                let mut seen = self.seen.lock();
+                if seen.is_some() {
+                    *seen = None;
+                    self.failed(&format!("{}: cannot read: {error}", path.display()));
+                }
+                return;
+            }
+        };
+        {
+            let mut seen = self.seen.lock();
+            if force == Force::No && seen.as_ref() == Some(&text) {
+                return;
+            }
+            *seen = Some(text.clone());
+        }
+        match super::parse(&text) {
+            Ok(source) => {
+                // Already told where it failed.
+                let _ = self.apply(source);
+            }
+            Err(error) => {
+                self.shared.status.lock().last_attempt_unix = clock::unix().as_secs();
+                self.failed(&error.to_string());
+            }
+        }
+    }
+}
+
+/// Whether an unchanged file is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Force {
+    Yes,
+    No,
+}

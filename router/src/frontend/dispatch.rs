@@ -1,0 +1,308 @@
+//! From a client's bytes to servers: each request is decoded in place, routed, and written straight into its server's
+//! send buffer.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use protocol::meta::KeyScratch;
+use protocol::{Delete, Key, Request, Step};
+
+use super::{Client, Retry, local, multiget};
+use crate::args::FlushPolicy;
+use crate::flow::{Caller, Flow};
+use crate::reply::{Kind, Reply, nothing};
+use crate::request::{Expect, Op, OwnedRequest, Routing, Single};
+use crate::route::{Answer, Routed};
+use crate::upstream::ReplyTo;
+use crate::worker::Core;
+use crate::worker::arena::Id;
+
+/// What became of a client's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consumed {
+    /// So many are done with; at least so many more are needed for the next request.
+    Waiting { used: usize, additional: usize },
+    /// So many are done with; the client is ahead of its replies.
+    Paused { used: usize },
+    /// Nothing more is read from this client.
+    Closing,
+}
+
+impl Core {
+    /// Takes the requests out of `input` and sends them on their ways.
+    pub(crate) fn requests(&mut self, id: Id<Client>, input: &[u8]) -> Consumed {
+        let Some(client) = self.front.clients.get_mut(id) else {
+            return Consumed::Closing;
+        };
+        let limits = client.decoder.limits();
+        let mut decoder = std::mem::replace(&mut client.decoder, protocol::RequestDecoder::new(limits));
+        let mut used = 0;
+        let consumed = loop {
+            if used == input.len() {
+                break Consumed::Waiting { used, additional: 0 };
+            }
+            if self.front.clients.get(id).is_none_or(Client::is_ahead) {
+                break Consumed::Paused { used };
+            }
+            match decoder.next(&input[used..]) {
+                Step::Request { request, consumed } => {
+                    used += consumed;
+                    if request == Request::Quit {
+                        break Consumed::Closing;
+                    }
+                    self.request(id, &request, consumed);
+                }
+                Step::NeedMore { additional } => break Consumed::Waiting { used, additional },
+                Step::Skipped { consumed } => used += consumed,
+                Step::Oversized { key, consumed } => {
+                    used += consumed;
+                    let mut scratch = KeyScratch::new();
+                    self.forget(key.decode(&mut scratch));
+                }
+                Step::Reject {
+                    error,
+                    reply,
+                    consumed,
+                } => {
+                    used += consumed;
+                    self.front.counters.rejects.add(1);
+                    if reply {
+                        self.front.answer_now(id, |out| out.extend_from_slice(error.reply()));
+                    }
+                }
+                Step::Close { error } => {
+                    if let Some(error) = error {
+                        self.front.counters.rejects.add(1);
+                        self.front.answer_now(id, |out| out.extend_from_slice(error.reply()));
+                    }
+                    break Consumed::Closing;
+                }
+            }
+        };
+        if let Some(client) = self.front.clients.get_mut(id) {
+            client.decoder = decoder;
+        }
+        consumed
+    }
+
+    fn request(&mut self, id: Id<Client>, request: &Request<'_>, cost: usize) {
+        if let Some(single) = Single::of(request) {
+            if let Single::Get { key, .. } = single
+                && key.as_bytes().starts_with(local::ADMIN_PREFIX)
+            {
+                let said = local::admin(self, key.as_bytes());
+                self.front.answer_now(id, |out| out.extend_from_slice(&said));
+                return;
+            }
+            self.single(id, &single, cost);
+            return;
+        }
+        match request {
+            Request::Get(get) => multiget::multiget(self, id, get, cost),
+            Request::FlushAll(flush) => self.flush_all(id, flush),
+            Request::MetaNoop => self.front.answer_now(id, |out| out.extend_from_slice(b"MN\r\n")),
+            request => {
+                let said = local::answer(self, request);
+                if !request.noreply() {
+                    self.front.answer_now(id, |out| out.extend_from_slice(&said));
+                }
+            }
+        }
+    }
+
+    /// A request for one key.
+    fn single(&mut self, id: Id<Client>, single: &Single<'_>, cost: usize) {
+        let (op, expect) = (single.op(), single.expect());
+        let mut scratch = KeyScratch::new();
+        let routing = Routing {
+            op,
+            key: single.key(&mut scratch),
+        };
+        self.front.counters.requests.count(op, 1);
+        let (server, retry) = match self.root.route(routing, &self.servers) {
+            Routed::To(server) => (server, false),
+            // What goes on elsewhere after a failure is put together from the note, which only these have.
+            Routed::Try(server) if matches!(single, Single::Get { touch: None, .. }) => (server, true),
+            Routed::Try(_) | Routed::Composite => {
+                let to = self.reply_to(id, single, cost, false);
+                let request = OwnedRequest::new(single);
+                self.flow(request, to, single.quiet());
+                return;
+            }
+            Routed::Nothing => {
+                self.answer_nothing(id, single);
+                return;
+            }
+            Routed::Refused(line) => {
+                self.front.counters.replies.count(Kind::ServerError);
+                if !single.noreply() {
+                    self.front.answer_now(id, |out| out.extend_from_slice(&line));
+                }
+                return;
+            }
+        };
+        let to = self.reply_to(id, single, cost, retry);
+        let Some(upstream) = self.servers.get_mut(server) else {
+            return;
+        };
+        match upstream.admits() {
+            Ok(()) => {
+                single.encode(upstream.out());
+                single.note(upstream.note());
+                upstream.commit(to, (op, expect), single.quiet(), self.now);
+                self.mark_server(server);
+            }
+            Err(error) => {
+                let gets = upstream.destination.get_errors;
+                upstream.counters.errors.count(error);
+                upstream.counters.requests.add(1);
+                match to {
+                    ReplyTo::Client { retry: true, .. } => {
+                        let mut request = OwnedRequest::new(single);
+                        request.failed = Some((server, error));
+                        self.flow(request, to, false);
+                    }
+                    ReplyTo::Client { id, seq, .. } => {
+                        let mut note = Vec::new();
+                        single.note(&mut note);
+                        self.front
+                            .refuse((id, seq), (op, expect), single.quiet(), &note, (error, gets));
+                    }
+                    _ => {
+                        self.front.counters.failures.count(error);
+                        self.front.counters.unreported_errors.add(1);
+                    }
+                }
+            }
+        }
+    }
+
+    fn reply_to(&mut self, id: Id<Client>, single: &Single<'_>, cost: usize, retry: bool) -> ReplyTo {
+        if single.noreply() {
+            return ReplyTo::Nobody;
+        }
+        match self.front.park(id, cost) {
+            Some(seq) => ReplyTo::Client { id, seq, retry },
+            None => ReplyTo::Nobody,
+        }
+    }
+
+    fn answer_nothing(&mut self, id: Id<Client>, single: &Single<'_>) {
+        let mut said = Vec::new();
+        let mut note = Vec::new();
+        if single.expect() == Expect::MetaGet {
+            single.note(&mut note);
+        }
+        let kind = nothing(single.op(), single.expect(), &note, &mut said);
+        self.front.counters.dev_null.add(1);
+        super::count(&self.front.counters, single.op(), kind);
+        if !(single.noreply() || single.quiet() && kind.hidden_when_quiet(single.expect())) {
+            self.front.answer_now(id, |out| out.extend_from_slice(&said));
+        }
+    }
+
+    /// Starts a composite request by its route.
+    pub(crate) fn flow(&mut self, request: OwnedRequest, to: ReplyTo, quiet: bool) {
+        let root = Rc::clone(&self.root);
+        let (op, expect, note) = (request.op, request.expect, request.note.clone());
+        self.flow_with((op, expect, note), to, quiet, |caller| root.call(Rc::new(request), caller));
+    }
+
+    fn flow_with(
+        &mut self,
+        (op, expect, note): (Op, Expect, Bytes),
+        to: ReplyTo,
+        quiet: bool,
+        call: impl FnOnce(Caller) -> Answer,
+    ) {
+        let legs = Rc::new(RefCell::new(Vec::new()));
+        let wishes = Rc::clone(&self.front.wishes);
+        let id = self.front.flows.insert_with(|id| Flow {
+            answer: Some(call(Caller::new(id, &legs, &wishes))),
+            legs,
+            to,
+            op,
+            expect,
+            quiet,
+            note,
+        });
+        self.front.counters.flows.set(self.front.flows.len() as u64);
+        self.front.woken.push(id);
+    }
+
+    /// A get that failed at its first server.
+    pub(crate) fn retry(&mut self, retry: &Retry) {
+        let Ok(key) = Key::new(&retry.key) else { return };
+        let single = Single::Get {
+            with_cas: matches!(retry.op, Op::Gets | Op::Gats),
+            touch: None,
+            key,
+        };
+        let mut request = OwnedRequest::new(&single);
+        request.failed = retry.failed;
+        self.front.counters.failovers.add(1);
+        self.flow(request, retry.to, false);
+    }
+
+    /// `set` announced a value over the limit: what is stored under its key has to go, lest it outlive the value that
+    /// should have replaced it.
+    fn forget(&mut self, key: Key<'_>) {
+        if key.is_text() {
+            let delete = Single::Delete(Delete { key, noreply: true });
+            self.flow(OwnedRequest::new(&delete), ReplyTo::Nobody, false);
+        }
+    }
+
+    fn flush_all(&mut self, id: Id<Client>, flush: &protocol::FlushAll) {
+        self.front.counters.flushes.add(1);
+        if self.settings.flush == FlushPolicy::Deny {
+            if !flush.noreply {
+                self.front
+                    .answer_now(id, |out| out.extend_from_slice(b"SERVER_ERROR Command disabled\r\n"));
+            }
+            return;
+        }
+        let mut wire = bytes::BytesMut::new();
+        protocol::encode::request::flush_all(
+            &mut wire,
+            &protocol::FlushAll {
+                noreply: false,
+                ..*flush
+            },
+        );
+        let request = Rc::new(OwnedRequest {
+            op: Op::Delete,
+            key: Bytes::new(),
+            expect: Expect::Flush,
+            wire: wire.freeze(),
+            note: Bytes::new(),
+            failed: None,
+        });
+        let to = match (flush.noreply, self.front.park(id, 0)) {
+            (false, Some(seq)) => ReplyTo::Client {
+                id,
+                seq,
+                retry: false,
+            },
+            _ => ReplyTo::Nobody,
+        };
+        let servers: Vec<_> = self
+            .servers
+            .iter()
+            .filter(|(_, upstream)| !upstream.retired)
+            .map(|(server, _)| server)
+            .collect();
+        let what = (Op::Delete, Expect::Flush, Bytes::new());
+        self.flow_with(what, to, false, |caller| {
+            Box::pin(async move {
+                let legs: Vec<Answer> = servers
+                    .into_iter()
+                    .map(|server| Box::pin(caller.send(server, Rc::clone(&request))) as Answer)
+                    .collect();
+                crate::route::all_sync::worst(crate::route::join_all(legs).await)
+                    .unwrap_or_else(|| Reply::said(Kind::Ok, protocol::encode::response::OK))
+            })
+        });
+    }
+}

@@ -1,0 +1,3 @@
+//! Whether a server is asked at all.
+
+pub(crate) mod tko;

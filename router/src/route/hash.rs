@@ -1,0 +1,175 @@
+//! HashRoute: one child by the key's hash. A pool is a HashRoute over its servers.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cluster::{HashKind, Placement, Server, Topology, Weight, hashed_part};
+
+use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers};
+use crate::config::check::{Checker, ConfigError, Node};
+use crate::flow::Caller;
+use crate::pool::Destination;
+use crate::request::{OwnedRequest, Routing};
+
+/// How a hash is asked for: `"hash": "ketama"` or `"hash": {"hash_func": …, "salt": …, "weights": …, "tags": …}`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HashSettings {
+    pub kind: HashKind,
+    pub salt: Vec<u8>,
+    pub weights: Option<Vec<Weight>>,
+    pub tags: Option<Vec<String>>,
+}
+
+impl HashSettings {
+    pub(crate) const fn of(kind: HashKind) -> Self {
+        Self {
+            kind,
+            salt: Vec::new(),
+            weights: None,
+            tags: None,
+        }
+    }
+
+    /// Reads the value of a `hash` key.
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self, ConfigError> {
+        if node.is_string() {
+            return Ok(Self::of(kind(node)?));
+        }
+        node.only(&["hash_func", "salt", "weights", "tags"])?;
+        Self::fields(node)
+    }
+
+    /// Reads the same keys where they stand beside others.
+    fn fields(node: &Node<'_>) -> Result<Self, ConfigError> {
+        let kind = match node.get("hash_func") {
+            Some(name) => kind(&name)?,
+            None => default_kind(node)?,
+        };
+        let salt = match node.get("salt") {
+            Some(salt) => salt.string()?.as_bytes().to_vec(),
+            None => Vec::new(),
+        };
+        let weights = node.get("weights").map(|weights| read_weights(&weights)).transpose()?;
+        let tags = match node.get("tags") {
+            Some(tags) => Some(
+                tags.list()?
+                    .iter()
+                    .map(|tag| tag.string().map(str::to_owned))
+                    .collect::<Result<_, _>>()?,
+            ),
+            None => None,
+        };
+        Ok(Self {
+            kind,
+            salt,
+            weights,
+            tags,
+        })
+    }
+
+    /// The placement of children that are called `names`.
+    pub(crate) fn topology(&self, names: Vec<String>, weights: Option<&[Weight]>) -> Topology {
+        let weights = self.weights.as_deref().or(weights);
+        // mcrouter's short list of weights means a half for the rest.
+        let rest = Weight::new(0.5).unwrap_or_default();
+        let names = match &self.tags {
+            Some(tags) if tags.len() == names.len() => tags.clone(),
+            _ => names,
+        };
+        Topology::new(
+            self.kind,
+            names.into_iter().enumerate().map(|(index, name)| match weights {
+                Some(weights) => Server::weighted(name, weights.get(index).copied().unwrap_or(rest)),
+                None => Server::new(name),
+            }),
+        )
+    }
+}
+
+/// mcrouter's default, where a file does not say.
+pub(crate) fn default_kind(node: &Node<'_>) -> Result<HashKind, ConfigError> {
+    "Ch3".parse().map_err(|error| node.error(&format!("{error}")))
+}
+
+fn kind(node: &Node<'_>) -> Result<HashKind, ConfigError> {
+    node.string()?
+        .parse()
+        .map_err(|error| node.error(&format!("{error}")))
+}
+
+/// Reads a list of weights.
+pub(crate) fn read_weights(node: &Node<'_>) -> Result<Vec<Weight>, ConfigError> {
+    node.list()?
+        .iter()
+        .map(|weight| {
+            Weight::new(weight.number()?).map_err(|error| weight.error(&error.to_string()))
+        })
+        .collect()
+}
+
+pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
+    let (settings, children) = if node.argument().is_some() {
+        (HashSettings::of(default_kind(node)?), checker.children(node)?)
+    } else {
+        node.only(&["type", "name", "children", "hash", "hash_func", "salt", "weights", "tags"])?;
+        let settings = match node.get("hash") {
+            Some(hash) => HashSettings::read(&hash)?,
+            None => HashSettings::fields(node)?,
+        };
+        (settings, checker.children(node)?)
+    };
+    if children.is_empty() {
+        return Err(node.error("HashRoute needs at least one child"));
+    }
+    if let Some(tags) = &settings.tags
+        && tags.len() != children.len()
+    {
+        return Err(node.error(&format!("{} tags for {} children", tags.len(), children.len())));
+    }
+    let names = (0..children.len()).map(|index| index.to_string()).collect();
+    let placement = Placement::new(&settings.topology(names, None)).map_err(|error| node.error(&error.to_string()))?;
+    Ok(blueprint(Arc::new(placement), settings.salt, children))
+}
+
+/// A route to the child that `placement` names; the children are in its order.
+pub(crate) fn blueprint(placement: Arc<Placement>, salt: Vec<u8>, children: Vec<Blueprint>) -> Blueprint {
+    Arc::new(move |builder| {
+        Rc::new(HashRoute {
+            placement: Arc::clone(&placement),
+            salt: salt.clone(),
+            children: children.iter().map(|child| builder.once(child)).collect(),
+        })
+    })
+}
+
+struct HashRoute {
+    placement: Arc<Placement>,
+    salt: Vec<u8>,
+    children: Box<[Handle]>,
+}
+
+impl HashRoute {
+    fn child(&self, key: &[u8]) -> &Handle {
+        let index = if self.salt.is_empty() {
+            self.placement.owner(key)
+        } else {
+            let salted = [hashed_part(key), &self.salt].concat();
+            self.placement.owner_of_part(&salted)
+        };
+        &self.children[index]
+    }
+}
+
+impl RouteHandle for HashRoute {
+    fn route(&self, request: Routing<'_>, servers: &Servers) -> Routed {
+        self.child(request.key).route(request, servers)
+    }
+
+    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        Rc::clone(self.child(&request.key)).call(request, caller)
+    }
+
+    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
+        self.child(request.key).destinations(request, into);
+    }
+}

@@ -1,0 +1,53 @@
+//! LatestRoute: every key to the same few children, chosen by this host, the later ones only after failures.
+
+use super::{Blueprint, failover};
+use crate::config::check::{Checker, ConfigError, Node};
+
+/// How many children it may fail over to, unless it says otherwise (mcrouter's default).
+const FAILOVER_COUNT: usize = 5;
+
+pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
+    let (count, salt) = if node.argument().is_some() {
+        (FAILOVER_COUNT, String::new())
+    } else {
+        node.only_supported(
+            &["type", "name", "children", "failover_count", "salt", "thread_local_failover"],
+            &["weights", "failover_errors", "failover_policy"],
+        )?;
+        let count = match node.get("failover_count") {
+            Some(count) => count.count()?,
+            None => FAILOVER_COUNT,
+        };
+        let salt = match node.get("salt") {
+            Some(salt) => salt.string()?.to_owned(),
+            None => String::new(),
+        };
+        (count, salt)
+    };
+    let children = checker.children(node)?;
+    // Highest hash of (host, child, salt) first: each host its own order, stable as children come and go.
+    let host = checker.host_id();
+    let mut order: Vec<(u32, Blueprint)> = children
+        .into_iter()
+        .enumerate()
+        .map(|(index, child)| (crc32(&format!("{host}/{index}/{salt}")), child))
+        .collect();
+    order.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+    order.truncate(count.max(1));
+    Ok(failover::in_turn(order.into_iter().map(|(_, child)| child).collect()))
+}
+
+/// CRC-32 (IEEE 802.3), bit by bit: for a handful of children at configuration time.
+fn crc32(text: &str) -> u32 {
+    !text.bytes().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_checksum_is_the_one_everybody_means() {
+        assert_eq!(super::crc32("123456789"), 0xcbf4_3926);
+    }
+}

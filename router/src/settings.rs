@@ -1,0 +1,106 @@
+//! What holds for the whole process: settings from the command line, and what workers and the admin side share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use protocol::Limits;
+
+use crate::args::{FlushPolicy, Options};
+use crate::clock;
+use crate::config::Config;
+use crate::config::check::Defaults;
+use crate::stats::Registry;
+use crate::upstream::connection;
+
+/// From the command line; never changes.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub limits: Limits,
+    pub upstream: connection::Limits,
+    pub flush: FlushPolicy,
+    pub announce_version: String,
+    pub max_connections: usize,
+    pub threads: usize,
+    pub defaults: Defaults,
+    pub started: Instant,
+    pub started_unix: Duration,
+    /// Shown by `__mcrouter__.options`.
+    pub options: Vec<(String, String)>,
+}
+
+impl Settings {
+    pub(crate) fn new(options: &Options, threads: usize) -> Self {
+        let shown = [
+            ("num_proxies", threads.to_string()),
+            ("server_timeout_ms", options.server_timeout.as_millis().to_string()),
+            ("connect_timeout_ms", options.connect_timeout.as_millis().to_string()),
+            ("failures_until_tko", options.timeouts_until_tko.to_string()),
+            ("target_max_pending_requests", options.max_inflight.to_string()),
+            ("max_conns", options.max_connections.to_string()),
+            ("max_value", options.max_value.to_string()),
+            (
+                "enable_flush_cmd",
+                u8::from(options.flush_policy() == FlushPolicy::Broadcast).to_string(),
+            ),
+        ];
+        Self {
+            limits: Limits {
+                value_len_bytes: options.max_value,
+                ..Limits::default()
+            },
+            upstream: connection::Limits {
+                timeouts_until_tko: options.timeouts_until_tko.max(1),
+                max_inflight: options.max_inflight.max(1),
+            },
+            flush: options.flush_policy(),
+            announce_version: options.announce_version.clone(),
+            max_connections: options.max_connections,
+            threads,
+            defaults: Defaults {
+                server_timeout: options.server_timeout,
+                connect_timeout: options.connect_timeout,
+                host_id: host_id(),
+            },
+            started: clock::now(),
+            started_unix: clock::unix(),
+            options: shown
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
+    }
+}
+
+/// This host, for routes that choose by it: its name as the system has it.
+fn host_id() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// How the last configuration went.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct ConfigStatus {
+    /// Where it comes from: a file's path, or "command line".
+    pub origin: String,
+    pub last_attempt_unix: u64,
+    pub last_success_unix: u64,
+    pub failures: u64,
+    /// Why the last attempt failed, if it did.
+    pub last_error: Option<String>,
+}
+
+/// What workers, admin and main thread share. Nothing here is touched on a request's way.
+pub(crate) struct Shared {
+    pub settings: Arc<Settings>,
+    pub registry: Registry,
+    /// The configuration in use.
+    pub config: ArcSwap<Config>,
+    pub status: Mutex<ConfigStatus>,
+    /// Clients of all workers.
+    pub clients: AtomicUsize,
+}

@@ -1,0 +1,245 @@
+//! What is counted. Each worker counts in its own [`WorkerCounters`] and, per server, [`DestinationCounters`]; they
+//! are summed when somebody asks (`stats`, /metrics). Nothing here knows how a number is told.
+
+pub(crate) mod histogram;
+pub(crate) mod process;
+pub(crate) mod report;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::pool::Destination;
+use crate::reply::Kind;
+use crate::request::Op;
+use crate::upstream::connection::State;
+use crate::upstream::error::UpstreamError;
+use histogram::Histogram;
+
+/// A number that one thread changes and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds without a locked instruction: each counter has one writer.
+    pub(crate) fn add(&self, more: u64) {
+        self.0
+            .store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, less: u64) {
+        self.0
+            .store(self.0.load(Ordering::Relaxed).wrapping_sub(less), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Replies by what they said.
+#[derive(Debug, Default)]
+pub(crate) struct ByKind([Counter; Kind::ALL.len()]);
+
+impl ByKind {
+    pub(crate) fn count(&self, kind: Kind) {
+        self.0[kind.index()].add(1);
+    }
+
+    pub(crate) fn get(&self, kind: Kind) -> u64 {
+        self.0[kind.index()].get()
+    }
+}
+
+/// Requests that got no reply, by why.
+#[derive(Debug, Default)]
+pub(crate) struct ByError([Counter; UpstreamError::ALL.len()]);
+
+impl ByError {
+    pub(crate) fn count(&self, error: UpstreamError) {
+        self.0[error.index()].add(1);
+    }
+
+    pub(crate) fn get(&self, error: UpstreamError) -> u64 {
+        self.0[error.index()].get()
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+}
+
+/// Requests of clients by operation: each key of a retrieval counts.
+#[derive(Debug, Default)]
+pub(crate) struct ByOp([Counter; Op::ALL.len()]);
+
+impl ByOp {
+    pub(crate) fn count(&self, op: Op, requests: u64) {
+        self.0[op.index()].add(requests);
+    }
+
+    pub(crate) fn get(&self, op: Op) -> u64 {
+        self.0[op.index()].get()
+    }
+}
+
+/// One worker's dealings with its clients.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerCounters {
+    pub connections_accepted: Counter,
+    pub connections_rejected: Counter,
+    pub connections_open: Counter,
+    pub bytes_read: Counter,
+    pub bytes_written: Counter,
+    pub requests: ByOp,
+    /// Replies to clients, whole retrievals counted key by key.
+    pub replies: ByKind,
+    /// Replies to clients that no server gave.
+    pub failures: ByError,
+    pub get_hits: Counter,
+    pub get_misses: Counter,
+    pub touch_hits: Counter,
+    pub touch_misses: Counter,
+    pub delete_hits: Counter,
+    pub delete_misses: Counter,
+    pub incr_hits: Counter,
+    pub incr_misses: Counter,
+    pub decr_hits: Counter,
+    pub decr_misses: Counter,
+    pub cas_hits: Counter,
+    pub cas_misses: Counter,
+    pub cas_badval: Counter,
+    /// Gets that failed and were answered as misses.
+    pub masked_get_errors: Counter,
+    /// Requests refused for their form.
+    pub rejects: Counter,
+    pub flushes: Counter,
+    /// Requests that went on to another server.
+    pub failovers: Counter,
+    /// Composite requests under way.
+    pub flows: Counter,
+    pub dev_null: Counter,
+    /// Times clients were not read for a while because they did not read, or sent faster than servers answer.
+    pub paused: Counter,
+    /// noreply requests that failed: nobody was told.
+    pub unreported_errors: Counter,
+}
+
+/// One worker's dealings with one server.
+#[derive(Debug, Default)]
+pub(crate) struct DestinationCounters {
+    pub requests: Counter,
+    pub replies: ByKind,
+    pub errors: ByError,
+    pub bytes_read: Counter,
+    pub tkos: Counter,
+    /// A [`State`] as its number.
+    pub state: Counter,
+    pub latency: Histogram,
+}
+
+impl DestinationCounters {
+    pub(crate) fn state(&self) -> State {
+        usize::try_from(self.state.get())
+            .ok()
+            .and_then(|state| State::ALL.get(state).copied())
+            .unwrap_or(State::New)
+    }
+
+    /// Requests that wait for their replies.
+    pub(crate) fn inflight(&self) -> u64 {
+        let done: u64 = Kind::ALL.into_iter().map(|kind| self.replies.get(kind)).sum();
+        self.requests.get().saturating_sub(done + self.errors.total())
+    }
+}
+
+/// All counters of the process, by whom they are counted for.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    workers: Mutex<Vec<Arc<WorkerCounters>>>,
+    destinations: Mutex<BTreeMap<String, Vec<Counted>>>,
+}
+
+/// One worker's counters of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted {
+    pub worker: usize,
+    pub destination: Arc<Destination>,
+    pub counters: Arc<DestinationCounters>,
+}
+
+impl Registry {
+    pub(crate) fn worker(&self) -> Arc<WorkerCounters> {
+        let counters = Arc::new(WorkerCounters::default());
+        self.workers.lock().push(Arc::clone(&counters));
+        counters
+    }
+
+    /// The counters of a server for one worker; they go on where they were if the server was here before.
+    pub(crate) fn destination(&self, worker: usize, destination: &Arc<Destination>) -> Arc<DestinationCounters> {
+        let mut destinations = self.destinations.lock();
+        let known = destinations.entry(destination.name.clone()).or_default();
+        if let Some(found) = known
+            .iter()
+            .find(|counted| counted.worker == worker && counted.destination == *destination)
+        {
+            return Arc::clone(&found.counters);
+        }
+        let counters = Arc::new(DestinationCounters::default());
+        known.push(Counted {
+            worker,
+            destination: Arc::clone(destination),
+            counters: Arc::clone(&counters),
+        });
+        counters
+    }
+
+    /// Forgets a server that left the configuration.
+    pub(crate) fn forget(&self, worker: usize, destination: &Destination) {
+        let mut destinations = self.destinations.lock();
+        if let Some(known) = destinations.get_mut(&destination.name) {
+            known.retain(|counted| counted.worker != worker || *counted.destination != *destination);
+            if known.is_empty() {
+                destinations.remove(&destination.name);
+            }
+        }
+    }
+
+    /// The sum over all workers.
+    pub(crate) fn sum(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        self.workers.lock().iter().map(|counters| of(counters)).sum()
+    }
+
+    /// Every server's counters, by name, one entry per worker.
+    pub(crate) fn destinations(&self) -> Vec<(String, Vec<Counted>)> {
+        let destinations = self.destinations.lock();
+        destinations
+            .iter()
+            .map(|(name, counted)| (name.clone(), counted.clone()))
+            .collect()
+    }
+
+    /// The state of a server over all workers: down if it is down for any.
+    pub(crate) fn state(&self, name: &str) -> State {
+        let destinations = self.destinations.lock();
+        destinations
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|counted| counted.counters.state())
+            .max_by_key(|state| match state {
+                State::New => 0,
+                State::Closed => 1,
+                State::Up => 2,
+                State::SoftTko => 3,
+                State::HardTko => 4,
+            })
+            .unwrap_or(State::New)
+    }
+}

@@ -1,0 +1,580 @@
+//! One worker's connection to one server: the shell around [`InFlight`] and [`Health`].
+//!
+//! ```text
+//!   Idle ──request──▶ Connecting ──▶ Open ──closed while idle──▶ Idle
+//!                        │ ▲          │
+//!                  failed│ │pause over│TKO
+//!                        ▼ │          ▼
+//!                       Pausing ◀── Probing (version sent, nothing else)
+//! ```
+//! Requests queue while it connects and are refused while the server is TKO. It knows clients by name only: replies
+//! and failures go to a [`Sink`].
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, BytesMut};
+use tokio::net::{TcpStream, UnixStream};
+use tracing::{debug, info, warn};
+
+use super::error::UpstreamError;
+use super::inflight::{Entry, InFlight, Matched, Micros, ValueAt};
+use crate::flow::Flow;
+use crate::frontend::{Client, Gather};
+use crate::health::tko::{self, Change, Health, Outcome};
+use crate::pool::{Address, Destination};
+use crate::reply::Kind;
+use crate::request::{Expect, Op};
+use crate::stats::DestinationCounters;
+use crate::worker::arena::Id;
+use crate::worker::ready::SocketWaker;
+use crate::worker::socket::{Read, Socket};
+
+/// Bytes that may wait to be sent to one server; a request that finds more is refused.
+const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Room a send buffer keeps when it is empty.
+const UNSENT_KEPT_BYTES: usize = 256 * 1024;
+/// Reads per turn before other sockets get theirs.
+const READS_PER_TURN: usize = 16;
+/// Room made for the rest of a reply: at least, and at most at a time.
+const PARTIAL_MIN_BYTES: usize = 4096;
+const PARTIAL_STEP_BYTES: usize = 16 * 1024 * 1024;
+/// The longest value taken from a server: memcached's largest `-I`.
+const REPLY_LEN_BYTES: usize = 1024 * 1024 * 1024;
+
+/// Whom a reply is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ReplyTo {
+    /// A place in a client's queue. `retry`: the route has somebody else to ask if this fails.
+    Client {
+        id: Id<Client>,
+        seq: u32,
+        retry: bool,
+    },
+    /// A part of a retrieval of several keys.
+    Gather { id: Id<Gather>, part: u32 },
+    /// A leg of a composite request.
+    Leg { id: Id<Flow>, leg: u32 },
+    /// The client asked not to hear of it.
+    Nobody,
+    /// The probe.
+    Probe,
+}
+
+/// Where replies and failures go.
+pub(crate) trait Sink {
+    fn reply(
+        &mut self,
+        from: &Destination,
+        entry: &Entry<ReplyTo>,
+        kind: Kind,
+        body: &[u8],
+        values: &[ValueAt],
+        now: Micros,
+    );
+    fn failed(&mut self, from: &Destination, entry: &Entry<ReplyTo>, note: &[u8], error: UpstreamError);
+}
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Socket>>>>;
+
+enum Link {
+    Idle,
+    Connecting(Connecting, Micros),
+    /// The probe is on its way; its answer is due by then.
+    Probing(Socket, Micros),
+    Open(Socket),
+    /// No connection until then.
+    Pausing(Micros),
+}
+
+/// What the state is called in `stats servers`, /topology and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    New,
+    Up,
+    Closed,
+    SoftTko,
+    HardTko,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 5] = [Self::New, Self::Up, Self::Closed, Self::SoftTko, Self::HardTko];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Up => "up",
+            Self::Closed => "closed",
+            Self::SoftTko => "soft_tko",
+            Self::HardTko => "hard_tko",
+        }
+    }
+}
+
+/// A server as one worker knows it.
+pub(crate) struct Upstream {
+    pub destination: Arc<Destination>,
+    pub counters: Arc<DestinationCounters>,
+    link: Link,
+    flight: InFlight<ReplyTo>,
+    /// Requests not sent yet; the first `sent` bytes are.
+    out: BytesMut,
+    sent: usize,
+    /// The beginning of a reply whose rest has not come.
+    partial: BytesMut,
+    health: Health,
+    max_inflight: usize,
+    pub ready: Arc<SocketWaker>,
+    waker: Waker,
+    /// Stands in the worker's list of those that have something to send.
+    pub dirty: bool,
+    /// No longer in the configuration: goes when its last reply has come.
+    pub retired: bool,
+    /// The retrieval that last opened a part here, and which part: see `Gather`.
+    pub part: (u64, u32),
+    /// Why it refused that part, if it did.
+    pub refused: UpstreamError,
+}
+
+impl Upstream {
+    pub(crate) fn new(
+        destination: Arc<Destination>,
+        counters: Arc<DestinationCounters>,
+        ready: Arc<SocketWaker>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            destination,
+            counters,
+            link: Link::Idle,
+            flight: InFlight::new(REPLY_LEN_BYTES),
+            out: BytesMut::new(),
+            sent: 0,
+            partial: BytesMut::new(),
+            health: Health::new(limits.timeouts_until_tko),
+            max_inflight: limits.max_inflight,
+            waker: Waker::from(Arc::clone(&ready)),
+            ready,
+            dirty: false,
+            retired: false,
+            part: (0, 0),
+            refused: UpstreamError::Tko,
+        }
+    }
+
+    /// Whether a request may be queued now.
+    pub(crate) fn admits(&self) -> Result<(), UpstreamError> {
+        if self.health.tko().is_some() {
+            return Err(UpstreamError::Tko);
+        }
+        if self.retired {
+            return Err(UpstreamError::Removed);
+        }
+        if self.flight.len() >= self.max_inflight || self.out.len() - self.sent > UNSENT_MAX_BYTES {
+            return Err(UpstreamError::Busy);
+        }
+        Ok(())
+    }
+
+    /// Whether it is worth asking: for routes that can choose.
+    pub(crate) fn is_up(&self) -> bool {
+        self.health.tko().is_none() && !self.retired
+    }
+
+    /// Where the bytes of the next request go. [`Upstream::commit`] has to follow.
+    pub(crate) fn out(&mut self) -> &mut BytesMut {
+        &mut self.out
+    }
+
+    /// Where what has to be remembered of it goes.
+    pub(crate) fn note(&mut self) -> &mut Vec<u8> {
+        self.flight.note()
+    }
+
+    /// Queues the request just written.
+    pub(crate) fn commit(&mut self, to: ReplyTo, what: (Op, Expect), quiet: bool, now: Micros) {
+        self.flight.push(to, what, quiet, now);
+        self.counters.requests.add(1);
+        if matches!(self.link, Link::Idle) {
+            self.connect(now);
+        }
+    }
+
+    /// Whether something is queued that could be sent now.
+    pub(crate) fn unsent(&self) -> bool {
+        self.sent < self.out.len() && matches!(self.link, Link::Open(_))
+    }
+
+    /// Opens the connection before anybody asks for it.
+    pub(crate) fn preconnect(&mut self, now: Micros) {
+        if matches!(self.link, Link::Idle) {
+            self.connect(now);
+        }
+    }
+
+    fn connect(&mut self, now: Micros) {
+        let address = self.destination.address.clone();
+        let by = now.after(self.destination.connect_timeout);
+        self.link = Link::Connecting(Box::pin(open(address)), by);
+        // The first poll starts it; it happens in this very turn.
+        self.ready.queue();
+    }
+
+    /// Sends what is queued, as far as the socket takes it.
+    pub(crate) fn flush(&mut self, now: Micros, sink: &mut impl Sink) {
+        let Link::Open(socket) = &mut self.link else {
+            return;
+        };
+        if self.sent == self.out.len() {
+            return;
+        }
+        let mut cx = Context::from_waker(&self.waker);
+        match socket.write(&mut cx, &self.out[self.sent..]) {
+            Ok(written) => {
+                self.sent += written;
+                if self.sent == self.out.len() {
+                    self.out.clear();
+                    self.sent = 0;
+                    if self.out.capacity() > UNSENT_KEPT_BYTES {
+                        self.out = BytesMut::new();
+                    }
+                } else if self.sent > UNSENT_KEPT_BYTES {
+                    self.out.advance(self.sent);
+                    self.sent = 0;
+                }
+            }
+            Err(error) => {
+                debug!(server = %self.destination.name, %error, "write failed");
+                self.broke(UpstreamError::Closed, now, sink);
+            }
+        }
+    }
+
+    /// The socket, the connecting or the list of things to do has something for us.
+    pub(crate) fn on_ready(&mut self, scratch: &mut [u8], now: Micros, sink: &mut impl Sink) {
+        for _ in 0..READS_PER_TURN {
+            match &mut self.link {
+                Link::Idle | Link::Pausing(_) => return,
+                Link::Connecting(connecting, _) => {
+                    let mut cx = Context::from_waker(&self.waker);
+                    match connecting.as_mut().poll(&mut cx) {
+                        Poll::Pending => return,
+                        Poll::Ready(Ok(socket)) => self.connected(socket, now, sink),
+                        Poll::Ready(Err(error)) => {
+                            debug!(server = %self.destination.name, %error, "connect failed");
+                            self.connect_failed(now, sink);
+                            return;
+                        }
+                    }
+                }
+                Link::Probing(..) | Link::Open(_) => {
+                    if !self.read(scratch, now, sink) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.ready.queue();
+    }
+
+    fn connected(&mut self, mut socket: Socket, now: Micros, sink: &mut impl Sink) {
+        if self.health.tko().is_none() {
+            self.link = Link::Open(socket);
+            self.counters.state.set(State::Up as u64);
+            self.flush(now, sink);
+            return;
+        }
+        let mut cx = Context::from_waker(&self.waker);
+        match socket.write(&mut cx, protocol::encode::request::VERSION) {
+            Ok(_) => {
+                self.flight
+                    .push(ReplyTo::Probe, (Op::Get, Expect::Version), false, now);
+                let by = now.after(self.destination.server_timeout);
+                self.link = Link::Probing(socket, by);
+            }
+            Err(_) => self.connect_failed(now, sink),
+        }
+    }
+
+    /// Reads once and hands out the replies. False: nothing more for now.
+    fn read(&mut self, scratch: &mut [u8], now: Micros, sink: &mut impl Sink) -> bool {
+        let (Link::Open(socket) | Link::Probing(socket, _)) = &mut self.link else {
+            return false;
+        };
+        let mut cx = Context::from_waker(&self.waker);
+        if self.partial.is_empty() {
+            let (length, more) = match socket.read(&mut cx, scratch) {
+                Ok(Read::Pending) => return false,
+                Ok(Read::Full(length)) => (length, true),
+                Ok(Read::Drained(length)) => (length, false),
+                Ok(Read::Eof) | Err(_) => {
+                    self.closed(now, sink);
+                    return false;
+                }
+            };
+            self.counters.bytes_read.add(length as u64);
+            match self.replies(&scratch[..length], now, sink) {
+                Ok((used, additional)) => {
+                    if used < length {
+                        self.partial.reserve(length - used + additional.clamp(PARTIAL_MIN_BYTES, PARTIAL_STEP_BYTES));
+                        self.partial.extend_from_slice(&scratch[used..length]);
+                    }
+                }
+                Err(why) => {
+                    self.violated(why, now, sink);
+                    return false;
+                }
+            }
+            return more;
+        }
+        let more = match socket.read_more(&mut cx, &mut self.partial) {
+            Ok(Read::Pending) => return false,
+            Ok(Read::Full(length)) => {
+                self.counters.bytes_read.add(length as u64);
+                true
+            }
+            Ok(Read::Drained(length)) => {
+                self.counters.bytes_read.add(length as u64);
+                false
+            }
+            Ok(Read::Eof) | Err(_) => {
+                self.closed(now, sink);
+                return false;
+            }
+        };
+        let mut partial = std::mem::take(&mut self.partial);
+        match self.replies(&partial, now, sink) {
+            Ok((used, additional)) => {
+                if used < partial.len() {
+                    partial.advance(used);
+                    partial.reserve(additional.clamp(PARTIAL_MIN_BYTES, PARTIAL_STEP_BYTES));
+                    self.partial = partial;
+                }
+                more
+            }
+            Err(why) => {
+                self.violated(why, now, sink);
+                false
+            }
+        }
+    }
+
+    /// Hands out the replies in `input`: how many bytes they were, and how many are missing of the next.
+    fn replies(
+        &mut self,
+        input: &[u8],
+        now: Micros,
+        sink: &mut impl Sink,
+    ) -> Result<(usize, usize), &'static str> {
+        let mut used = 0;
+        while used < input.len() {
+            match self.flight.next(&input[used..]) {
+                Matched::Reply { entry, kind, body } => {
+                    used += body.len();
+                    self.answered(&entry, kind, now);
+                    if !entry.given_up && !matches!(entry.to, ReplyTo::Probe) {
+                        self.counters.replies.count(kind);
+                        self.counters
+                            .latency
+                            .record(now.0.saturating_sub(entry.sent_at.0));
+                        sink.reply(&self.destination, &entry, kind, body, self.flight.values(), now);
+                    }
+                    self.flight.reply_done();
+                    if kind == Kind::UnknownCommand && matches!(entry.expect, Expect::Store | Expect::MetaSet) {
+                        // The server read the data block as commands: whose its next replies are nobody knows.
+                        return Err("a storage command it does not know");
+                    }
+                }
+                Matched::NeedMore { additional } => return Ok((used, additional)),
+                Matched::Broken(why) => return Err(why),
+            }
+        }
+        Ok((used, 0))
+    }
+
+    fn answered(&mut self, entry: &Entry<ReplyTo>, kind: Kind, now: Micros) {
+        if !matches!(entry.to, ReplyTo::Probe) {
+            if !entry.given_up {
+                self.health.on(Outcome::Answered);
+            }
+            return;
+        }
+        let _ = now;
+        if kind == Kind::Version && self.health.on(Outcome::ProbeAnswered) == Change::Up {
+            info!(server = %self.destination.name, address = %self.destination.address, "server answers again");
+        }
+        if let Link::Probing(..) = &self.link
+            && let Link::Probing(socket, _) = std::mem::replace(&mut self.link, Link::Idle)
+        {
+            self.link = Link::Open(socket);
+            self.counters.state.set(State::Up as u64);
+        }
+    }
+
+    /// The other side closed.
+    fn closed(&mut self, now: Micros, sink: &mut impl Sink) {
+        if matches!(self.link, Link::Probing(..)) {
+            self.connect_failed(now, sink);
+        } else if self.flight.is_empty() {
+            // Servers restart, and close idle connections. The next request connects anew.
+            debug!(server = %self.destination.name, "idle connection closed by the server");
+            self.reset(Link::Idle);
+            self.counters.state.set(State::Closed as u64);
+        } else {
+            self.broke(UpstreamError::Closed, now, sink);
+        }
+    }
+
+    fn violated(&mut self, why: &'static str, now: Micros, sink: &mut impl Sink) {
+        warn!(server = %self.destination.name, why, "connection closed: the server sent something else than a reply");
+        self.broke(UpstreamError::Protocol, now, sink);
+    }
+
+    /// The connection is of no more use; everything under way on it failed.
+    fn broke(&mut self, error: UpstreamError, now: Micros, sink: &mut impl Sink) {
+        let change = self.health.on(Outcome::Broken);
+        self.reset(Link::Idle);
+        self.counters.state.set(State::Closed as u64);
+        self.changed(change, now);
+        self.abandon(error, sink);
+    }
+
+    fn connect_failed(&mut self, now: Micros, sink: &mut impl Sink) {
+        let change = self.health.on(Outcome::ConnectFailed);
+        self.reset(Link::Idle);
+        self.changed(change, now);
+        self.pause(now);
+        self.abandon(UpstreamError::Connect, sink);
+    }
+
+    fn changed(&mut self, change: Change, now: Micros) {
+        let Change::Down(kind) = change else { return };
+        warn!(server = %self.destination.name, address = %self.destination.address, kind = kind.name(), "server tko");
+        self.counters.tkos.add(1);
+        self.pause(now);
+    }
+
+    fn pause(&mut self, now: Micros) {
+        let Some(kind) = self.health.tko() else { return };
+        self.counters.state.set(match kind {
+            tko::Kind::Soft => State::SoftTko as u64,
+            tko::Kind::Hard => State::HardTko as u64,
+        });
+        self.link = Link::Pausing(now.after(self.health.pause(rand::random::<f64>())));
+    }
+
+    fn reset(&mut self, link: Link) {
+        self.link = link;
+        self.partial = BytesMut::new();
+    }
+
+    fn abandon(&mut self, error: UpstreamError, sink: &mut impl Sink) {
+        self.out = BytesMut::new();
+        self.sent = 0;
+        let Self {
+            flight,
+            destination,
+            counters,
+            ..
+        } = self;
+        flight.abandon(|entry, note| {
+            if !matches!(entry.to, ReplyTo::Probe) {
+                counters.errors.count(error);
+                sink.failed(destination, &entry, note, error);
+            }
+        });
+    }
+
+    /// When [`Upstream::on_time`] has something to do, if nothing else happens.
+    pub(crate) fn deadline(&self) -> Option<Micros> {
+        match &self.link {
+            Link::Connecting(_, by) | Link::Probing(_, by) | Link::Pausing(by) => Some(*by),
+            Link::Open(_) => self
+                .flight
+                .oldest()
+                .map(|sent| sent.after(self.destination.server_timeout)),
+            Link::Idle => None,
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn on_time(&mut self, now: Micros, sink: &mut impl Sink) {
+        match &self.link {
+            Link::Idle => {}
+            Link::Connecting(_, by) => {
+                if *by <= now {
+                    debug!(server = %self.destination.name, "connect timed out");
+                    self.connect_failed(now, sink);
+                }
+            }
+            Link::Probing(_, by) => {
+                if *by <= now {
+                    self.reset(Link::Idle);
+                    let _ = self.health.on(Outcome::ProbeFailed);
+                    self.pause(now);
+                    self.abandon(UpstreamError::Timeout, sink);
+                }
+            }
+            Link::Pausing(by) => {
+                if *by <= now {
+                    if self.retired {
+                        self.link = Link::Idle;
+                    } else {
+                        self.connect(now);
+                    }
+                }
+            }
+            Link::Open(_) => self.expire(now, sink),
+        }
+    }
+
+    fn expire(&mut self, now: Micros, sink: &mut impl Sink) {
+        let timeout = u64::try_from(self.destination.server_timeout.as_micros()).unwrap_or(u64::MAX);
+        let Some(before) = now.0.checked_sub(timeout).map(Micros) else {
+            return;
+        };
+        let mut change = Change::None;
+        let mut counted = false;
+        while let Some((entry, note)) = self.flight.give_up(before) {
+            self.counters.errors.count(UpstreamError::Timeout);
+            sink.failed(&self.destination, &entry, note, UpstreamError::Timeout);
+            // Requests that ran out together are one sign, not many.
+            if !counted {
+                counted = true;
+                change = self.health.on(Outcome::Timeout);
+            }
+        }
+        if matches!(change, Change::Down(_)) {
+            self.reset(Link::Idle);
+            self.changed(change, now);
+            self.abandon(UpstreamError::Timeout, sink);
+        }
+    }
+
+    /// Lets go of it because the configuration did; true once nothing waits for it any more.
+    pub(crate) fn retire(&mut self) -> bool {
+        self.retired = true;
+        self.flight.oldest().is_none()
+    }
+}
+
+/// Bounds that hold for every server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub timeouts_until_tko: u32,
+    pub max_inflight: usize,
+}
+
+async fn open(address: Address) -> io::Result<Socket> {
+    Ok(match address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Socket::Tcp(stream)
+        }
+        Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
+    })
+}

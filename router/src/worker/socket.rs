@@ -1,0 +1,104 @@
+//! A stream socket, TCP or unix, read and written by polling. Knows nothing of what is said over it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected stream.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What one read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// So many bytes, and there may be more.
+    Full(usize),
+    /// So many bytes, and no more for now: the waker is set.
+    Drained(usize),
+    /// The other side will send nothing more.
+    Eof,
+    /// Nothing now: the waker is set.
+    Pending,
+}
+
+impl Socket {
+    /// Reads into `buffer`, which must not be empty.
+    ///
+    /// A read that does not fill the buffer has emptied the socket: the next call would only cost a system call to
+    /// learn it, so the waker is set instead.
+    pub(crate) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<Read> {
+        let mut into = ReadBuf::new(buffer);
+        let polled = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut into),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut into),
+        };
+        let length = match polled {
+            Poll::Pending => return Ok(Read::Pending),
+            Poll::Ready(result) => {
+                result?;
+                into.filled().len()
+            }
+        };
+        let full = into.remaining() == 0;
+        self.after(cx, length, full)
+    }
+
+    /// The same, behind what `buffer` already holds, into its spare room.
+    pub(crate) fn read_more(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> io::Result<Read> {
+        let room = buffer.capacity() - buffer.len();
+        let polled = match self {
+            Self::Tcp(stream) => std::pin::pin!(stream.read_buf(buffer)).poll(cx),
+            Self::Unix(stream) => std::pin::pin!(stream.read_buf(buffer)).poll(cx),
+        };
+        match polled {
+            Poll::Pending => Ok(Read::Pending),
+            Poll::Ready(result) => {
+                let length = result?;
+                self.after(cx, length, length >= room)
+            }
+        }
+    }
+
+    fn after(&mut self, cx: &mut Context<'_>, length: usize, full: bool) -> io::Result<Read> {
+        if length == 0 {
+            return Ok(Read::Eof);
+        }
+        if full {
+            return Ok(Read::Full(length));
+        }
+        let ready = match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        };
+        match ready {
+            Poll::Pending => Ok(Read::Drained(length)),
+            Poll::Ready(result) => result.map(|()| Read::Full(length)),
+        }
+    }
+
+    /// Writes as much of `bytes` as the socket takes. Less than all means the waker is set.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let rest = &bytes[written..];
+            let polled = match self {
+                Self::Tcp(stream) => Pin::new(stream).poll_write(cx, rest),
+                Self::Unix(stream) => Pin::new(stream).poll_write(cx, rest),
+            };
+            match polled {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(n)) => written += n,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+}
