@@ -137,9 +137,14 @@ async fn change(State(admin): State<Admin>, body: Bytes) -> Response {
     for server in change.servers {
         let (text, weight) = match server {
             ServerGiven::Short(text) => (text, None),
-            ServerGiven::Long { name, address, weight } => {
-                (name.map_or_else(|| address.clone(), |name| format!("{name}={address}")), weight)
-            }
+            ServerGiven::Long {
+                name,
+                address,
+                weight,
+            } => (
+                name.map_or_else(|| address.clone(), |name| format!("{name}={address}")),
+                weight,
+            ),
         };
         servers.push(text);
         weights.push(weight);
@@ -161,6 +166,9 @@ async fn change(State(admin): State<Admin>, body: Bytes) -> Response {
             answer(StatusCode::OK, &told)
         }
         Ok(Err(why)) => complain(why),
-        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.to_string()})),
+        Err(error) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({"error": error.to_string()}),
+        ),
     }
 }

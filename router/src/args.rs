@@ -63,7 +63,7 @@ pub struct Options {
     #[arg(short = 'I', long, default_value = "16MiB", value_parser = bytes, value_name = "SIZE")]
     pub max_value: usize,
     /// Clients at a time; more are told so and closed.
-    #[arg(short = 'c', long, default_value_t = 65_536, value_name = "N")]
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
     pub max_connections: usize,
     /// What `flush_all` does.
     #[arg(long, default_value = "deny", value_name = "WHAT")]

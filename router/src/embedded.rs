@@ -1,33 +1,44 @@
 //! A router in this process, and the whole program behind one function: the doors `loadtest` and the tests come in by.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::args::Options;
+use crate::service::{self, Running, StartError};
 
-/// A running router. Dropping it stops the router; [`Handle::shutdown`] also waits for it.
-#[derive(Debug)]
+/// A running router. Dropping it stops it; [`Handle::shutdown`] lets it answer what it was asked first.
 pub struct Handle {
-    addr: SocketAddr,
-    admin_addr: Option<SocketAddr>,
+    running: Running,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("addr", &self.addr())
+            .field("admin_addr", &self.admin_addr())
+            .finish()
+    }
 }
 
 impl Handle {
     /// Where clients connect.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.running.addr
     }
 
     /// Where the admin HTTP server listens, if it does.
     #[must_use]
     pub fn admin_addr(&self) -> Option<SocketAddr> {
-        self.admin_addr
+        self.running.admin_addr
     }
 
-    /// Drains and stops it.
-    pub fn shutdown(self) {}
+    /// Answers what was asked, then stops; waits for that.
+    pub fn shutdown(mut self) {
+        self.running.drain();
+    }
 }
 
 /// Starts a router on threads of its own and returns once it accepts clients.
@@ -35,9 +46,12 @@ impl Handle {
 /// # Errors
 /// A bad configuration, or an address that cannot be listened on.
 pub fn start(options: Options) -> anyhow::Result<Handle> {
-    let _ = options;
-    anyhow::bail!("not yet")
+    let running = service::start(options, service::Signals::Ignore)?;
+    Ok(Handle { running })
 }
+
+/// Exit code of a command line or configuration that cannot be served.
+const BAD_CONFIG: u8 = 2;
 
 /// The whole program: `args` starts with the program's name.
 pub fn process_main<I, T>(args: I) -> ExitCode
@@ -45,6 +59,63 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let _ = Options::read(args);
-    ExitCode::from(2)
+    let options = match Options::read(args) {
+        Ok(options) => options,
+        Err(error) => {
+            use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+            if matches!(error.kind(), DisplayHelp | DisplayVersion) {
+                print!("{error}");
+                return ExitCode::SUCCESS;
+            }
+            // One line: what is wrong, and with which argument.
+            let text = error.to_string();
+            let told = text.strip_prefix("error: ").unwrap_or(&text);
+            let lines: Vec<&str> = told
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Usage:"))
+                .filter(|line| !line.is_empty())
+                .collect();
+            eprintln!("router: {}", lines.join("; "));
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    if options.check {
+        return match service::check(&options) {
+            Ok(()) => {
+                println!("config ok");
+                ExitCode::SUCCESS
+            }
+            Err(error) => refuse(&error),
+        };
+    }
+    log_to_stderr();
+    match service::start(options, service::Signals::Obey) {
+        Ok(mut running) => {
+            let mut ready = format!("ready tcp={}", running.addr);
+            if let Some(admin) = running.admin_addr {
+                ready.push_str(&format!(" admin={admin}"));
+            }
+            println!("{ready}");
+            let _ = std::io::stdout().flush();
+            running.wait();
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &StartError) -> ExitCode {
+    eprintln!("router: {error}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ROUTER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // Another subscriber may be there already: the program around us logs then.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

@@ -1,8 +1,25 @@
 //! A memcached proxy: what mcrouter does, faster, and with errors one can read.
 //!
-//! One door for others: [`embedded`].
+//! One door for others: [`embedded`]. Inside, a request's way is `frontend` (decode, in place) → `route` (where to) →
+//! `upstream` (into the server's buffer), and its reply's way is back; `worker` is the loop that carries both.
 
+mod admin;
 mod args;
+mod clock;
+mod config;
 pub mod embedded;
+mod flow;
+mod frontend;
+mod health;
+mod metrics;
+mod pool;
+mod reply;
+mod request;
+mod route;
+mod service;
+mod settings;
+mod stats;
+mod upstream;
+mod worker;
 
 pub use args::{FlushPolicy, Options};

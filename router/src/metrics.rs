@@ -155,14 +155,30 @@ fn clients(page: &mut Page, shared: &Shared) {
         page.sample("router_requests_total", &[("op", op.name())], requests);
     }
     page.metric("router_gets_total", "counter", "Keys asked for, by result");
-    page.sample("router_gets_total", &[("result", "hit")], sum(|w| w.get_hits.get()));
-    page.sample("router_gets_total", &[("result", "miss")], sum(|w| w.get_misses.get()));
-    page.metric("router_replies_total", "counter", "Replies to clients that a server gave");
+    page.sample(
+        "router_gets_total",
+        &[("result", "hit")],
+        sum(|w| w.get_hits.get()),
+    );
+    page.sample(
+        "router_gets_total",
+        &[("result", "miss")],
+        sum(|w| w.get_misses.get()),
+    );
+    page.metric(
+        "router_replies_total",
+        "counter",
+        "Replies to clients that a server gave",
+    );
     for kind in Kind::ALL {
         let replies = shared.registry.sum(|worker| worker.replies.get(kind));
         page.sample("router_replies_total", &[("reply", kind.name())], replies);
     }
-    page.metric("router_failures_total", "counter", "Requests that no server answered, by why");
+    page.metric(
+        "router_failures_total",
+        "counter",
+        "Requests that no server answered, by why",
+    );
     for error in UpstreamError::ALL {
         let failures = shared.registry.sum(|worker| worker.failures.get(error));
         page.sample("router_failures_total", &[("error", error.name())], failures);
@@ -196,7 +212,12 @@ fn clients(page: &mut Page, shared: &Shared) {
 fn configuration(page: &mut Page, shared: &Shared) {
     let status = shared.status.lock().clone();
     let config = shared.config.load();
-    page.one("router_config_epoch", "gauge", "Raised at every change", config.epoch);
+    page.one(
+        "router_config_epoch",
+        "gauge",
+        "Raised at every change",
+        config.epoch,
+    );
     page.one(
         "router_config_failures_total",
         "counter",
@@ -236,15 +257,39 @@ fn servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
             page.sample(metric, &[("server", name)], counted.iter().map(of).sum::<u64>());
         }
     };
-    page.metric("router_upstream_requests_total", "counter", "Requests meant for a server");
-    per_server(page, "router_upstream_requests_total", &|c| c.counters.requests.get());
-    page.metric("router_upstream_inflight", "gauge", "Requests that wait for a server's reply");
+    page.metric(
+        "router_upstream_requests_total",
+        "counter",
+        "Requests meant for a server",
+    );
+    per_server(page, "router_upstream_requests_total", &|c| {
+        c.counters.requests.get()
+    });
+    page.metric(
+        "router_upstream_inflight",
+        "gauge",
+        "Requests that wait for a server's reply",
+    );
     per_server(page, "router_upstream_inflight", &|c| c.counters.inflight());
-    page.metric("router_upstream_read_bytes_total", "counter", "Bytes from a server");
-    per_server(page, "router_upstream_read_bytes_total", &|c| c.counters.bytes_read.get());
-    page.metric("router_upstream_tko_total", "counter", "Times a server was given up until it answers a probe");
+    page.metric(
+        "router_upstream_read_bytes_total",
+        "counter",
+        "Bytes from a server",
+    );
+    per_server(page, "router_upstream_read_bytes_total", &|c| {
+        c.counters.bytes_read.get()
+    });
+    page.metric(
+        "router_upstream_tko_total",
+        "counter",
+        "Times a server was given up until it answers a probe",
+    );
     per_server(page, "router_upstream_tko_total", &|c| c.counters.tkos.get());
-    page.metric("router_upstream_replies_total", "counter", "Replies of a server, by what they said");
+    page.metric(
+        "router_upstream_replies_total",
+        "counter",
+        "Replies of a server, by what they said",
+    );
     for (name, counted) in destinations {
         for kind in Kind::ALL {
             let replies: u64 = counted.iter().map(|c| c.counters.replies.get(kind)).sum();
@@ -255,7 +300,11 @@ fn servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
             );
         }
     }
-    page.metric("router_upstream_errors_total", "counter", "Requests a server did not answer, by why");
+    page.metric(
+        "router_upstream_errors_total",
+        "counter",
+        "Requests a server did not answer, by why",
+    );
     for (name, counted) in destinations {
         for error in UpstreamError::ALL {
             let errors: u64 = counted.iter().map(|c| c.counters.errors.get(error)).sum();
@@ -296,26 +345,51 @@ fn histogram(page: &mut Page, server: &str, totals: &Totals) {
         &[("server", server)],
         seconds(totals.sum_micros),
     );
-    page.sample("router_upstream_reply_seconds_count", &[("server", server)], totals.count());
+    page.sample(
+        "router_upstream_reply_seconds_count",
+        &[("server", server)],
+        totals.count(),
+    );
 }
 
 /// mcrouter_exporter's names.
 fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinations) {
     let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
     page.one("mcrouter_up", "gauge", "1: the router answers", 1);
-    page.one("mcrouter_clients", "gauge", "Clients connected", sum(|w| w.connections_open.get()));
-    page.metric("mcrouter_command_count", "counter", "Requests of clients, by command");
+    page.one(
+        "mcrouter_clients",
+        "gauge",
+        "Clients connected",
+        sum(|w| w.connections_open.get()),
+    );
+    page.metric(
+        "mcrouter_command_count",
+        "counter",
+        "Requests of clients, by command",
+    );
     for op in Op::ALL {
         let requests = shared.registry.sum(|worker| worker.requests.get(op));
         page.sample("mcrouter_command_count", &[("cmd", op.name())], requests);
     }
-    page.metric("mcrouter_result_count", "counter", "Replies to clients, by result");
+    page.metric(
+        "mcrouter_result_count",
+        "counter",
+        "Replies to clients, by result",
+    );
     for kind in Kind::ALL {
         let replies = shared.registry.sum(|worker| worker.replies.get(kind));
         page.sample("mcrouter_result_count", &[("reply", kind.name())], replies);
     }
-    page.metric("mcrouter_result_failover", "counter", "Requests that went on to another server");
-    page.sample("mcrouter_result_failover", &[("reply", "all")], sum(|w| w.failovers.get()));
+    page.metric(
+        "mcrouter_result_failover",
+        "counter",
+        "Requests that went on to another server",
+    );
+    page.sample(
+        "mcrouter_result_failover",
+        &[("reply", "all")],
+        sum(|w| w.failovers.get()),
+    );
     page.metric("mcrouter_servers", "gauge", "Servers, by state");
     for (label, wanted) in [
         ("new", &[State::New][..]),
@@ -372,27 +446,37 @@ fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinations) {
 
 fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
     let metrics: [(&str, &str, &dyn Fn(&Counted) -> u64); 7] = [
-        ("mcrouter_server_proxy_reqs_processing", "Requests that wait for this server", &|c| {
-            c.counters.inflight()
-        }),
+        (
+            "mcrouter_server_proxy_reqs_processing",
+            "Requests that wait for this server",
+            &|c| c.counters.inflight(),
+        ),
         ("mcrouter_server_memcached_found_count", "Hits", &|c| {
             c.counters.replies.get(Kind::Hit)
         }),
-        ("mcrouter_server_memcached_not_found_count", "Misses and keys not found", &|c| {
-            c.counters.replies.get(Kind::Miss) + c.counters.replies.get(Kind::NotFound)
-        }),
+        (
+            "mcrouter_server_memcached_not_found_count",
+            "Misses and keys not found",
+            &|c| c.counters.replies.get(Kind::Miss) + c.counters.replies.get(Kind::NotFound),
+        ),
         ("mcrouter_server_memcached_stored_count", "Stores", &|c| {
             c.counters.replies.get(Kind::Stored)
         }),
-        ("mcrouter_server_memcached_timeout_count", "Requests without reply in time", &|c| {
-            c.counters.errors.get(UpstreamError::Timeout)
-        }),
-        ("mcrouter_server_memcached_connect_timeout_count", "Requests without connection", &|c| {
-            c.counters.errors.get(UpstreamError::Connect)
-        }),
-        ("mcrouter_server_memcached_remote_error_count", "Errors the server answered", &|c| {
-            c.counters.replies.get(Kind::ServerError)
-        }),
+        (
+            "mcrouter_server_memcached_timeout_count",
+            "Requests without reply in time",
+            &|c| c.counters.errors.get(UpstreamError::Timeout),
+        ),
+        (
+            "mcrouter_server_memcached_connect_timeout_count",
+            "Requests without connection",
+            &|c| c.counters.errors.get(UpstreamError::Connect),
+        ),
+        (
+            "mcrouter_server_memcached_remote_error_count",
+            "Errors the server answered",
+            &|c| c.counters.replies.get(Kind::ServerError),
+        ),
     ];
     for (metric, help, of) in metrics {
         page.metric(metric, "gauge", help);
@@ -400,7 +484,11 @@ fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destination
             page.sample(metric, &[("server", name)], counted.iter().map(of).sum::<u64>());
         }
     }
-    page.metric("mcrouter_server_duration_us", "gauge", "Mean reply time since the start");
+    page.metric(
+        "mcrouter_server_duration_us",
+        "gauge",
+        "Mean reply time since the start",
+    );
     for (name, counted) in destinations {
         let counted: Vec<&Counted> = counted.iter().collect();
         let totals = report::totals(&counted);
@@ -408,8 +496,16 @@ fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destination
         page.sample("mcrouter_server_duration_us", &[("server", name)], mean);
     }
     for (metric, help, state) in [
-        ("mcrouter_server_memcached_soft_tko", "1 while given up for timeouts", State::SoftTko),
-        ("mcrouter_server_memcached_hard_tko", "1 while given up for its connection", State::HardTko),
+        (
+            "mcrouter_server_memcached_soft_tko",
+            "1 while given up for timeouts",
+            State::SoftTko,
+        ),
+        (
+            "mcrouter_server_memcached_hard_tko",
+            "1 while given up for its connection",
+            State::HardTko,
+        ),
     ] {
         page.metric(metric, "gauge", help);
         for (name, _) in destinations {

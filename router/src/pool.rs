@@ -104,7 +104,11 @@ fn read_address(text: &str) -> Result<Address, String> {
     }
     match (parts.next().unwrap_or("ascii"), parts.next().unwrap_or("plain")) {
         ("ascii", "plain" | "") => {}
-        ("ascii", security) => return Err(format!("connections of kind {security:?} are not supported, only plain")),
+        ("ascii", security) => {
+            return Err(format!(
+                "connections of kind {security:?} are not supported, only plain"
+            ));
+        }
         (protocol, _) => return Err(format!("protocol {protocol:?} is not supported, only ascii")),
     }
     Ok(Address::Tcp(format!("{host}:{port}")))

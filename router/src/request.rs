@@ -3,12 +3,12 @@
 //! Requests are spelled anew for the server, never passed on as the client wrote them: what this router and a server
 //! of another make or age read differently would otherwise put their ideas of "the next request" apart.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use protocol::encode;
-use protocol::meta::{self, KeyScratch};
 use crate::upstream::Upstream;
 use crate::upstream::error::UpstreamError;
 use crate::worker::arena::Id;
+use bytes::{BufMut, Bytes, BytesMut};
+use protocol::encode;
+use protocol::meta::{self, KeyScratch};
 use protocol::{
     Arith, ArithVerb, Delete, Get, Key, Limits, Request, RequestDecoder, Step, Store, StoreVerb, Touch,
 };
@@ -182,9 +182,7 @@ impl<'a> Single<'a> {
 
     pub(crate) fn op(&self) -> Op {
         match self {
-            Self::Get {
-                with_cas, touch, ..
-            } => retrieval_op(*with_cas, touch.is_some()),
+            Self::Get { with_cas, touch, .. } => retrieval_op(*with_cas, touch.is_some()),
             Self::Store(store) => match store.verb {
                 StoreVerb::Set => Op::Set,
                 StoreVerb::Add => Op::Add,
@@ -275,11 +273,9 @@ impl<'a> Single<'a> {
     /// the client's business, and the router must see each request answered to know which reply is whose.
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         match self {
-            Self::Get {
-                with_cas,
-                touch,
-                key,
-            } => encode::request::get(out, *with_cas, *touch, std::iter::once(*key)),
+            Self::Get { with_cas, touch, key } => {
+                encode::request::get(out, *with_cas, *touch, std::iter::once(*key))
+            }
             Self::Store(store) => encode::request::store(
                 out,
                 &Store {
@@ -481,13 +477,6 @@ impl OwnedRequest {
     pub(crate) fn delete(&self) -> Option<Self> {
         let key = Key::new(&self.key).ok().filter(|key| key.is_text())?;
         Some(Self::new(&Single::Delete(Delete { key, noreply: false })))
-    }
-
-    pub(crate) fn routing(&self) -> Routing<'_> {
-        Routing {
-            op: self.op,
-            key: &self.key,
-        }
     }
 }
 

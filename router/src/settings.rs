@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -26,7 +26,6 @@ pub(crate) struct Settings {
     pub threads: usize,
     pub defaults: Defaults,
     pub started: Instant,
-    pub started_unix: Duration,
     /// Shown by `__mcrouter__.options`.
     pub options: Vec<(String, String)>,
 }
@@ -35,8 +34,14 @@ impl Settings {
     pub(crate) fn new(options: &Options, threads: usize) -> Self {
         let shown = [
             ("num_proxies", threads.to_string()),
-            ("server_timeout_ms", options.server_timeout.as_millis().to_string()),
-            ("connect_timeout_ms", options.connect_timeout.as_millis().to_string()),
+            (
+                "server_timeout_ms",
+                options.server_timeout.as_millis().to_string(),
+            ),
+            (
+                "connect_timeout_ms",
+                options.connect_timeout.as_millis().to_string(),
+            ),
             ("failures_until_tko", options.timeouts_until_tko.to_string()),
             ("target_max_pending_requests", options.max_inflight.to_string()),
             ("max_conns", options.max_connections.to_string()),
@@ -65,7 +70,6 @@ impl Settings {
                 host_id: host_id(),
             },
             started: clock::now(),
-            started_unix: clock::unix(),
             options: shown
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
@@ -76,10 +80,7 @@ impl Settings {
 
 /// This host, for routes that choose by it: its name as the system has it.
 fn host_id() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// How the last configuration went.

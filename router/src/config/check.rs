@@ -39,7 +39,11 @@ impl<'v> Node<'v> {
     }
 
     pub(crate) fn error(&self, message: &str) -> ConfigError {
-        let path = if self.path.is_empty() { "config" } else { &self.path };
+        let path = if self.path.is_empty() {
+            "config"
+        } else {
+            &self.path
+        };
         ConfigError {
             path: path.to_owned(),
             message: message.to_owned(),
@@ -72,7 +76,8 @@ impl<'v> Node<'v> {
     }
 
     pub(crate) fn need(&self, name: &str) -> Result<Self, ConfigError> {
-        self.get(name).ok_or_else(|| self.error(&format!("needs {name:?}")))
+        self.get(name)
+            .ok_or_else(|| self.error(&format!("needs {name:?}")))
     }
 
     pub(crate) fn is_string(&self) -> bool {
@@ -189,7 +194,12 @@ impl<'v> Node<'v> {
 pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     let near = known
         .iter()
-        .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known))
+        .map(|known| {
+            (
+                strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()),
+                known,
+            )
+        })
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|(left, _), (right, _)| left.total_cmp(right));
     match near {
@@ -324,7 +334,10 @@ impl<'v> Checker<'v> {
         }
         let node = pools.need(name)?;
         if self.open.iter().any(|open| open == name) {
-            return Err(node.error(&format!("pools inherit from each other in a circle: {}", self.open.join(" from "))));
+            return Err(node.error(&format!(
+                "pools inherit from each other in a circle: {}",
+                self.open.join(" from ")
+            )));
         }
         self.open.push(name.to_owned());
         if let Some(parent) = node.get("inherit") {
@@ -403,14 +416,12 @@ impl<'v> Checker<'v> {
         {
             return Err(protocol.error("only the protocol \"ascii\" is supported"));
         }
-        let server_timeout = self.inherited(node, "server_timeout").map_or_else(
-            || Ok(self.defaults.server_timeout),
-            |timeout| timeout.duration(),
-        )?;
-        let connect_timeout = self.inherited(node, "connect_timeout").map_or_else(
-            || Ok(self.defaults.connect_timeout),
-            |timeout| timeout.duration(),
-        )?;
+        let server_timeout = self
+            .inherited(node, "server_timeout")
+            .map_or_else(|| Ok(self.defaults.server_timeout), |timeout| timeout.duration())?;
+        let connect_timeout = self
+            .inherited(node, "connect_timeout")
+            .map_or_else(|| Ok(self.defaults.connect_timeout), |timeout| timeout.duration())?;
         let get_errors = match self.inherited(node, "get_errors") {
             None => GetErrors::Miss,
             Some(policy) => match policy.string()? {
@@ -427,7 +438,10 @@ impl<'v> Checker<'v> {
             let text = server.string()?;
             let written = NamedAddress::read(text).map_err(|why| server.error(&why))?;
             if servers.iter().any(|known| known.name == written.name) {
-                return Err(server.error(&format!("server name {:?} is given twice in this pool", written.name)));
+                return Err(server.error(&format!(
+                    "server name {:?} is given twice in this pool",
+                    written.name
+                )));
             }
             servers.push(Arc::new(Destination {
                 name: written.name,
@@ -446,10 +460,7 @@ impl<'v> Checker<'v> {
             .map(|hash| HashSettings::read(&hash))
             .transpose()?;
         let error_on_empty = match self.inherited(node, "error_on_empty") {
-            Some(flag) => flag
-                .value
-                .as_bool()
-                .ok_or_else(|| flag.expected("a boolean"))?,
+            Some(flag) => flag.value.as_bool().ok_or_else(|| flag.expected("a boolean"))?,
             None => true,
         };
         let blueprints = servers.iter().cloned().map(destination::blueprint).collect();
@@ -489,7 +500,11 @@ impl<'v> Checker<'v> {
         let placement = Placement::new(&pool.topology(&settings))
             .map_err(|error| node.error(&format!("pool {:?}: {error}", pool.name)))?;
         self.placed.insert(pool.name.clone(), settings.clone());
-        Ok(hash::blueprint(Arc::new(placement), settings.salt, pool.blueprints()))
+        Ok(hash::blueprint(
+            Arc::new(placement),
+            settings.salt,
+            pool.blueprints(),
+        ))
     }
 
     // Handles
@@ -505,7 +520,8 @@ impl<'v> Checker<'v> {
         let kind = node.need("type")?;
         let blueprint = self.handle(kind.string()?, &kind, node)?;
         if let Some(name) = node.get("name") {
-            self.named.insert(name.string()?.to_owned(), Arc::clone(&blueprint));
+            self.named
+                .insert(name.string()?.to_owned(), Arc::clone(&blueprint));
         }
         Ok(blueprint)
     }

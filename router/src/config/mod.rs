@@ -3,8 +3,6 @@
 pub(crate) mod check;
 pub(crate) mod reload;
 
-use std::path::Path;
-
 use cluster::Topology;
 use serde_json::{Value, json};
 
@@ -36,10 +34,7 @@ impl Config {
     pub(crate) fn check(source: Value, defaults: &Defaults, epoch: u64) -> Result<Self, ConfigError> {
         let (root, pools) = {
             let top = Node::root(&source);
-            top.only_supported(
-                &["pools", "route", "routes", "named_handles"],
-                &["macros"],
-            )?;
+            top.only_supported(&["pools", "route", "routes", "named_handles"], &["macros"])?;
             let mut checker = Checker::new(&source, defaults)?;
             let root = read_root(&top, &mut checker)?;
             let placed = std::mem::take(&mut checker.placed);
@@ -75,7 +70,8 @@ impl Config {
     ) -> Result<Value, ConfigError> {
         let known: Vec<&str> = self.pools.iter().map(|view| view.pool.name.as_str()).collect();
         let mut source = self.source.clone();
-        let Some(Value::Object(fields)) = source.pointer_mut(&format!("/pools/{}", pool.replace('~', "~0").replace('/', "~1")))
+        let Some(Value::Object(fields)) =
+            source.pointer_mut(&format!("/pools/{}", pool.replace('~', "~0").replace('/', "~1")))
         else {
             return Err(ConfigError {
                 path: "pool".to_owned(),
@@ -147,7 +143,9 @@ fn read_prefix(node: &Node<'_>, prefix: &str) -> Result<Vec<u8>, ConfigError> {
         ["", region, cluster] if !region.is_empty() && !cluster.is_empty() => {
             Ok(format!("/{region}/{cluster}/").into_bytes())
         }
-        _ => Err(node.error(&format!("{prefix:?} is not a routing prefix of the form /region/cluster/"))),
+        _ => Err(node.error(&format!(
+            "{prefix:?} is not a routing prefix of the form /region/cluster/"
+        ))),
     }
 }
 
@@ -172,18 +170,6 @@ pub(crate) fn parse(text: &str) -> Result<Value, ConfigError> {
     }
 }
 
-/// Reads and parses a file.
-pub(crate) fn read(path: &Path) -> Result<Value, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
-        path: path.display().to_string(),
-        message: format!("cannot read: {error}"),
-    })?;
-    parse(&text).map_err(|error| ConfigError {
-        path: format!("{}: {}", path.display(), error.path),
-        ..error
-    })
-}
-
 /// The configuration that the command line's lists of servers stand for.
 pub(crate) fn from_servers(options: &Options, servers: &[String]) -> Value {
     if options.replicated.is_empty() {
@@ -198,6 +184,3 @@ pub(crate) fn from_servers(options: &Options, servers: &[String]) -> Value {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -31,7 +31,12 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// `seen` is the text that the configuration in use was read from.
-    pub(crate) fn new(shared: Arc<Shared>, workers: Vec<Mailbox>, file: Option<PathBuf>, seen: Option<String>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        workers: Vec<Mailbox>,
+        file: Option<PathBuf>,
+        seen: Option<String>,
+    ) -> Self {
         Self {
             shared,
             workers,

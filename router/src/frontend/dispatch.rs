@@ -68,13 +68,15 @@ impl Core {
                     used += consumed;
                     self.front.counters.rejects.add(1);
                     if reply {
-                        self.front.answer_now(id, |out| out.extend_from_slice(error.reply()));
+                        self.front
+                            .answer_now(id, |out| out.extend_from_slice(error.reply()));
                     }
                 }
                 Step::Close { error } => {
                     if let Some(error) = error {
                         self.front.counters.rejects.add(1);
-                        self.front.answer_now(id, |out| out.extend_from_slice(error.reply()));
+                        self.front
+                            .answer_now(id, |out| out.extend_from_slice(error.reply()));
                     }
                     break Consumed::Closing;
                 }
@@ -206,7 +208,9 @@ impl Core {
     pub(crate) fn flow(&mut self, request: OwnedRequest, to: ReplyTo, quiet: bool) {
         let root = Rc::clone(&self.root);
         let (op, expect, note) = (request.op, request.expect, request.note.clone());
-        self.flow_with((op, expect, note), to, quiet, |caller| root.call(Rc::new(request), caller));
+        self.flow_with((op, expect, note), to, quiet, |caller| {
+            root.call(Rc::new(request), caller)
+        });
     }
 
     fn flow_with(
@@ -258,8 +262,9 @@ impl Core {
         self.front.counters.flushes.add(1);
         if self.settings.flush == FlushPolicy::Deny {
             if !flush.noreply {
-                self.front
-                    .answer_now(id, |out| out.extend_from_slice(b"SERVER_ERROR Command disabled\r\n"));
+                self.front.answer_now(id, |out| {
+                    out.extend_from_slice(b"SERVER_ERROR Command disabled\r\n")
+                });
             }
             return;
         }

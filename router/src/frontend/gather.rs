@@ -131,8 +131,10 @@ impl Gather {
                 let keys = &self.parts[part as usize].keys;
                 for value in values {
                     if let Some(key) = keys.get(value.key as usize) {
-                        self.blocks[*key as usize] =
-                            (base + value.start as usize - start, (value.end - value.start) as usize);
+                        self.blocks[*key as usize] = (
+                            base + value.start as usize - start,
+                            (value.end - value.start) as usize,
+                        );
                     }
                 }
                 self.hits += values.len() as u64;
@@ -246,7 +248,11 @@ mod tests {
     #[test]
     fn values_leave_in_the_order_asked_whoever_answers_first() {
         for (parts, order, expected) in [
-            (&["02", "13"][..], &[(1, "13"), (0, "02")][..], "<0><1><2><3>END\r\n"),
+            (
+                &["02", "13"][..],
+                &[(1, "13"), (0, "02")][..],
+                "<0><1><2><3>END\r\n",
+            ),
             (&["02", "13"], &[(0, "2"), (1, "")], "<2>END\r\n"),
             (&["0", "1", "2"], &[(2, "2"), (0, ""), (1, "1")], "<1><2>END\r\n"),
             (&["01"], &[(0, "")], "END\r\n"),

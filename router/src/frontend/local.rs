@@ -31,7 +31,10 @@ pub(crate) fn answer(core: &Core, request: &Request<'_>) -> Vec<u8> {
 }
 
 fn stats(core: &Core, group: &[u8]) -> Vec<u8> {
-    let words: Vec<&[u8]> = group.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&[u8]> = group
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty())
+        .collect();
     let list = match words.first().copied() {
         None | Some(b"all" | b"detailed" | b"basic" | b"count") => report::general(&core.shared),
         Some(b"servers") => report::servers(&core.shared, report::Which::All),
@@ -63,15 +66,16 @@ pub(crate) fn admin(core: &Core, key: &[u8]) -> Vec<u8> {
 
 fn question_of(core: &Core, question: &str) -> Result<String, String> {
     let (name, arguments) = match question.split_once('(') {
-        Some((name, rest)) => (
-            name,
-            Some(rest.strip_suffix(')').ok_or("the '(' is not closed")?),
-        ),
+        Some((name, rest)) => (name, Some(rest.strip_suffix(')').ok_or("the '(' is not closed")?)),
         None => (question, None),
     };
     let status = core.shared.status.lock().clone();
     Ok(match name {
-        "version" => format!("{} hearth-router/{}", core.settings.announce_version, env!("CARGO_PKG_VERSION")),
+        "version" => format!(
+            "{} hearth-router/{}",
+            core.settings.announce_version,
+            env!("CARGO_PKG_VERSION")
+        ),
         "config_md5_digest" => report::config_digest(&core.config),
         "config_file" => status.origin,
         "config_age" => clock::unix()

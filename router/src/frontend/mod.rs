@@ -172,7 +172,13 @@ impl Front {
                 });
             }
             (ReplyTo::Client { id, seq, .. }, Reply::Failed { error, gets }) => {
-                self.refuse((id, seq), (flow.op, flow.expect), flow.quiet, &flow.note, (*error, *gets));
+                self.refuse(
+                    (id, seq),
+                    (flow.op, flow.expect),
+                    flow.quiet,
+                    &flow.note,
+                    (*error, *gets),
+                );
             }
             (ReplyTo::Gather { id, part }, reply) => {
                 let Some(gather) = self.gathers.get_mut(id) else {

@@ -43,9 +43,21 @@ pub(crate) fn multiget(core: &mut Core, client: Id<Client>, get: &Get<'_>, cost:
             key: key.as_bytes(),
         };
         match core.root.route(routing, &core.servers) {
-            Routed::To(server) => core.add(&mut gather, &mut lines, get, (id, key.as_bytes(), number), (server, false)),
+            Routed::To(server) => core.add(
+                &mut gather,
+                &mut lines,
+                get,
+                (id, key.as_bytes(), number),
+                (server, false),
+            ),
             Routed::Try(server) if get.touch.is_none() => {
-                core.add(&mut gather, &mut lines, get, (id, key.as_bytes(), number), (server, true));
+                core.add(
+                    &mut gather,
+                    &mut lines,
+                    get,
+                    (id, key.as_bytes(), number),
+                    (server, true),
+                );
             }
             Routed::Try(_) | Routed::Composite => {
                 let part = gather.open_part(false);

@@ -52,7 +52,8 @@ impl ReplyQueue {
     pub(crate) fn park(&mut self, cost: usize) -> u32 {
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         self.cost += cost as usize;
-        let at = u32::try_from(self.places.len()).expect("a client waits for fewer than four thousand million");
+        let at =
+            u32::try_from(self.places.len()).expect("a client waits for fewer than four thousand million");
         self.places.push_back(Place { cost, ready: None });
         self.first.wrapping_add(at)
     }
@@ -156,11 +157,16 @@ mod tests {
                 '=' => queue.push(&mut out, |out| out.push(b'=')),
                 digit => {
                     let place = places[digit.to_digit(10).expect("a digit") as usize];
-                    queue.fill(place, &mut out, |out| out.extend_from_slice(digit.to_string().as_bytes()));
+                    queue.fill(place, &mut out, |out| {
+                        out.extend_from_slice(digit.to_string().as_bytes())
+                    });
                 }
             }
         }
-        assert_eq!(queue.cost(), 10 * places.len() - 10 * out.iter().filter(|byte| byte.is_ascii_digit()).count());
+        assert_eq!(
+            queue.cost(),
+            10 * places.len() - 10 * out.iter().filter(|byte| byte.is_ascii_digit()).count()
+        );
         String::from_utf8(out).expect("digits")
     }
 

@@ -157,7 +157,9 @@ impl Health {
             return Duration::ZERO;
         };
         let doubled = PAUSE_MIN.saturating_mul(1 << failed_probes.min(10));
-        doubled.min(PAUSE_MAX).mul_f64(0.75 + 0.5 * jitter.clamp(0.0, 1.0))
+        doubled
+            .min(PAUSE_MAX)
+            .mul_f64(0.75 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -177,7 +179,7 @@ mod tests {
                     'a' => Outcome::Answered,
                     't' => Outcome::Timeout,
                     'b' => Outcome::Broken,
-                'c' => Outcome::ConnectFailed,
+                    'c' => Outcome::ConnectFailed,
                     'p' => Outcome::ProbeAnswered,
                     'f' => Outcome::ProbeFailed,
                     other => panic!("no outcome {other}"),

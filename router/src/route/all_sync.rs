@@ -55,7 +55,11 @@ impl RouteHandle for AllSyncRoute {
 
 /// The worst of the replies; of equally bad ones the first.
 pub(crate) fn worst(replies: Vec<Reply>) -> Option<Reply> {
-    replies
-        .into_iter()
-        .reduce(|worst, reply| if reply.severity() > worst.severity() { reply } else { worst })
+    replies.into_iter().reduce(|worst, reply| {
+        if reply.severity() > worst.severity() {
+            reply
+        } else {
+            worst
+        }
+    })
 }

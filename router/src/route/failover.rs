@@ -14,11 +14,20 @@ use crate::upstream::error::UpstreamError;
 /// mcrouter's words for what went wrong, and ours.
 const ERRORS: [(&str, &[Failure]); 10] = [
     ("tko", &[Failure::Upstream(UpstreamError::Tko)]),
-    ("connect_error", &[Failure::Upstream(UpstreamError::Connect), Failure::Upstream(UpstreamError::Closed)]),
+    (
+        "connect_error",
+        &[
+            Failure::Upstream(UpstreamError::Connect),
+            Failure::Upstream(UpstreamError::Closed),
+        ],
+    ),
     ("connect_timeout", &[Failure::Upstream(UpstreamError::Connect)]),
     ("timeout", &[Failure::Upstream(UpstreamError::Timeout)]),
     ("busy", &[Failure::Upstream(UpstreamError::Busy)]),
-    ("remote_error", &[Failure::ServerError, Failure::Upstream(UpstreamError::Protocol)]),
+    (
+        "remote_error",
+        &[Failure::ServerError, Failure::Upstream(UpstreamError::Protocol)],
+    ),
     ("local_error", &[Failure::Upstream(UpstreamError::Removed)]),
     ("shutdown", &[]),
     ("try_again", &[]),
@@ -97,7 +106,14 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
     if node.argument().is_none() {
         node.only_supported(
             &["type", "name", "children", "failover_errors"],
-            &["failover_policy", "failover_limit", "failover_tag", "enable_lease_pairing", "hash", "tags"],
+            &[
+                "failover_policy",
+                "failover_limit",
+                "failover_tag",
+                "enable_lease_pairing",
+                "hash",
+                "tags",
+            ],
         )?;
         if let Some(listed) = node.get("failover_errors") {
             errors = FailoverErrors::read(&listed)?;
@@ -137,7 +153,9 @@ impl RouteHandle for FailoverRoute {
         }
         // The first child is asked the fast way as long as it is one server, and up.
         match self.children[0].route(request, servers) {
-            Routed::To(id) | Routed::Try(id) if servers.get(id).is_some_and(crate::upstream::Upstream::is_up) => {
+            Routed::To(id) | Routed::Try(id)
+                if servers.get(id).is_some_and(crate::upstream::Upstream::is_up) =>
+            {
                 Routed::Try(id)
             }
             _ => Routed::Composite,

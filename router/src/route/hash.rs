@@ -49,7 +49,10 @@ impl HashSettings {
             Some(salt) => salt.string()?.as_bytes().to_vec(),
             None => Vec::new(),
         };
-        let weights = node.get("weights").map(|weights| read_weights(&weights)).transpose()?;
+        let weights = node
+            .get("weights")
+            .map(|weights| read_weights(&weights))
+            .transpose()?;
         let tags = match node.get("tags") {
             Some(tags) => Some(
                 tags.list()?
@@ -101,9 +104,7 @@ fn kind(node: &Node<'_>) -> Result<HashKind, ConfigError> {
 pub(crate) fn read_weights(node: &Node<'_>) -> Result<Vec<Weight>, ConfigError> {
     node.list()?
         .iter()
-        .map(|weight| {
-            Weight::new(weight.number()?).map_err(|error| weight.error(&error.to_string()))
-        })
+        .map(|weight| Weight::new(weight.number()?).map_err(|error| weight.error(&error.to_string())))
         .collect()
 }
 
@@ -111,7 +112,16 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
     let (settings, children) = if node.argument().is_some() {
         (HashSettings::of(default_kind(node)?), checker.children(node)?)
     } else {
-        node.only(&["type", "name", "children", "hash", "hash_func", "salt", "weights", "tags"])?;
+        node.only(&[
+            "type",
+            "name",
+            "children",
+            "hash",
+            "hash_func",
+            "salt",
+            "weights",
+            "tags",
+        ])?;
         let settings = match node.get("hash") {
             Some(hash) => HashSettings::read(&hash)?,
             None => HashSettings::fields(node)?,
@@ -127,7 +137,8 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         return Err(node.error(&format!("{} tags for {} children", tags.len(), children.len())));
     }
     let names = (0..children.len()).map(|index| index.to_string()).collect();
-    let placement = Placement::new(&settings.topology(names, None)).map_err(|error| node.error(&error.to_string()))?;
+    let placement =
+        Placement::new(&settings.topology(names, None)).map_err(|error| node.error(&error.to_string()))?;
     Ok(blueprint(Arc::new(placement), settings.salt, children))
 }
 

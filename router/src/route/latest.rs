@@ -11,7 +11,14 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         (FAILOVER_COUNT, String::new())
     } else {
         node.only_supported(
-            &["type", "name", "children", "failover_count", "salt", "thread_local_failover"],
+            &[
+                "type",
+                "name",
+                "children",
+                "failover_count",
+                "salt",
+                "thread_local_failover",
+            ],
             &["weights", "failover_errors", "failover_policy"],
         )?;
         let count = match node.get("failover_count") {
@@ -34,13 +41,17 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         .collect();
     order.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     order.truncate(count.max(1));
-    Ok(failover::in_turn(order.into_iter().map(|(_, child)| child).collect()))
+    Ok(failover::in_turn(
+        order.into_iter().map(|(_, child)| child).collect(),
+    ))
 }
 
 /// CRC-32 (IEEE 802.3), bit by bit: for a handful of children at configuration time.
 fn crc32(text: &str) -> u32 {
     !text.bytes().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }
 

@@ -38,7 +38,10 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
             match (&by_op[index], &default) {
                 (Some(child), _) | (None, Some(child)) => builder.once(child),
                 (None, None) => {
-                    let why = format!("no route for {}: no policy for it and no default_policy", op.name());
+                    let why = format!(
+                        "no route for {}: no policy for it and no default_policy",
+                        op.name()
+                    );
                     error::blueprint(&why)(builder)
                 }
             }

@@ -26,7 +26,10 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
             ],
         )?;
         let pool = checker.pool(&node.need("pool")?)?;
-        let settings = node.get("hash").map(|hash| HashSettings::read(&hash)).transpose()?;
+        let settings = node
+            .get("hash")
+            .map(|hash| HashSettings::read(&hash))
+            .transpose()?;
         (pool, settings)
     };
     checker.place(node, &pool, settings)

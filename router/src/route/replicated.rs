@@ -128,7 +128,10 @@ impl ReplicatedPoolRoute {
                 break;
             }
         }
-        if !matches!(said.kind(), Kind::Stored | Kind::Number | Kind::Touched | Kind::Hit) {
+        if !matches!(
+            said.kind(),
+            Kind::Stored | Kind::Number | Kind::Touched | Kind::Hit
+        ) {
             return said;
         }
         let copy = Rc::new(request.as_set().unwrap_or_else(|| (*request).clone()));

@@ -63,7 +63,11 @@ impl RouteHandle for RootRoute {
             ));
         };
         let asked = Rc::clone(route).call(Rc::new(stripped), caller);
-        Box::pin(async move { asked.await.with_key(&request.key[length..], &request.key, request.expect) })
+        Box::pin(async move {
+            asked
+                .await
+                .with_key(&request.key[length..], &request.key, request.expect)
+        })
     }
 
     fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {

@@ -113,7 +113,10 @@ mod tests {
 
     #[test]
     fn every_value_is_in_the_bucket_that_ends_just_above_it() {
-        for value in (0..5000).chain((5..40).map(|bit| (1_u64 << bit) - 1)).chain((5..31).map(|bit| 1_u64 << bit)) {
+        for value in (0..5000)
+            .chain((5..40).map(|bit| (1_u64 << bit) - 1))
+            .chain((5..31).map(|bit| 1_u64 << bit))
+        {
             let index = bucket(value);
             if index + 1 < super::BUCKETS {
                 assert!(value <= upper(index), "{value}");
@@ -133,7 +136,11 @@ mod tests {
         let mut totals = Totals::default();
         histogram.add_to(&mut totals);
         assert_eq!(totals.count(), 1000);
-        assert!((500..=640).contains(&totals.quantile(0.5)), "{}", totals.quantile(0.5));
+        assert!(
+            (500..=640).contains(&totals.quantile(0.5)),
+            "{}",
+            totals.quantile(0.5)
+        );
         assert!((990..=1280).contains(&totals.quantile(0.99)));
         assert_eq!(totals.sum_micros, 500_500);
         assert_eq!(totals.up_to(127), 127);

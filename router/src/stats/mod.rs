@@ -25,13 +25,17 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     /// Adds without a locked instruction: each counter has one writer.
     pub(crate) fn add(&self, more: u64) {
-        self.0
-            .store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(more),
+            Ordering::Relaxed,
+        );
     }
 
     pub(crate) fn sub(&self, less: u64) {
-        self.0
-            .store(self.0.load(Ordering::Relaxed).wrapping_sub(less), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_sub(less),
+            Ordering::Relaxed,
+        );
     }
 
     pub(crate) fn set(&self, value: u64) {
@@ -182,7 +186,11 @@ impl Registry {
     }
 
     /// The counters of a server for one worker; they go on where they were if the server was here before.
-    pub(crate) fn destination(&self, worker: usize, destination: &Arc<Destination>) -> Arc<DestinationCounters> {
+    pub(crate) fn destination(
+        &self,
+        worker: usize,
+        destination: &Arc<Destination>,
+    ) -> Arc<DestinationCounters> {
         let mut destinations = self.destinations.lock();
         let known = destinations.entry(destination.name.clone()).or_default();
         if let Some(found) = known

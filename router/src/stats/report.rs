@@ -43,9 +43,21 @@ pub(crate) fn general(shared: &Shared) -> Stats {
     tell(&mut stats, "threads", settings.threads);
     tell(&mut stats, "max_connections", settings.max_connections);
     tell(&mut stats, "curr_connections", sum(|w| w.connections_open.get()));
-    tell(&mut stats, "num_client_connections", sum(|w| w.connections_open.get()));
-    tell(&mut stats, "total_connections", sum(|w| w.connections_accepted.get()));
-    tell(&mut stats, "rejected_connections", sum(|w| w.connections_rejected.get()));
+    tell(
+        &mut stats,
+        "num_client_connections",
+        sum(|w| w.connections_open.get()),
+    );
+    tell(
+        &mut stats,
+        "total_connections",
+        sum(|w| w.connections_accepted.get()),
+    );
+    tell(
+        &mut stats,
+        "rejected_connections",
+        sum(|w| w.connections_rejected.get()),
+    );
     tell(&mut stats, "conn_yields", sum(|w| w.paused.get()));
     tell(&mut stats, "listen_disabled_num", 0);
     tell(&mut stats, "accepting_conns", 1);
@@ -72,7 +84,11 @@ pub(crate) fn general(shared: &Shared) -> Stats {
     }
     for error in UpstreamError::ALL {
         let failures = shared.registry.sum(|worker| worker.failures.get(error));
-        tell(&mut stats, format!("result_{}_error_count", error.name()), failures);
+        tell(
+            &mut stats,
+            format!("result_{}_error_count", error.name()),
+            failures,
+        );
     }
     stats
 }
@@ -80,7 +96,11 @@ pub(crate) fn general(shared: &Shared) -> Stats {
 /// memcached's counters of commands.
 fn commands(stats: &mut Stats, shared: &Shared) {
     let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
-    let ops = |ops: &[Op]| ops.iter().map(|op| shared.registry.sum(|worker| worker.requests.get(*op))).sum::<u64>();
+    let ops = |ops: &[Op]| {
+        ops.iter()
+            .map(|op| shared.registry.sum(|worker| worker.requests.get(*op)))
+            .sum::<u64>()
+    };
     let stores = [Op::Set, Op::Add, Op::Replace, Op::Append, Op::Prepend, Op::Cas];
     tell(stats, "cmd_get", ops(&[Op::Get, Op::Gets, Op::Gat, Op::Gats]));
     tell(stats, "cmd_set", ops(&stores));
@@ -106,7 +126,11 @@ fn fleet(stats: &mut Stats, shared: &Shared) {
     let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
     let status = shared.status.lock().clone();
     let config = shared.config.load();
-    tell(stats, "config_age", clock::unix().as_secs().saturating_sub(status.last_success_unix));
+    tell(
+        stats,
+        "config_age",
+        clock::unix().as_secs().saturating_sub(status.last_success_unix),
+    );
     tell(stats, "config_last_attempt", status.last_attempt_unix);
     tell(stats, "config_last_success", status.last_success_unix);
     tell(stats, "config_failures", status.failures);
@@ -116,19 +140,34 @@ fn fleet(stats: &mut Stats, shared: &Shared) {
         tell(stats, "config_last_error", error.replace(['\r', '\n'], " "));
     }
     let destinations = shared.registry.destinations();
-    let states: Vec<State> = destinations.iter().map(|(name, _)| shared.registry.state(name)).collect();
+    let states: Vec<State> = destinations
+        .iter()
+        .map(|(name, _)| shared.registry.state(name))
+        .collect();
     let count = |wanted: &[State]| states.iter().filter(|state| wanted.contains(state)).count();
     tell(stats, "num_servers", states.len());
     tell(stats, "num_servers_new", count(&[State::New]));
     tell(stats, "num_servers_up", count(&[State::Up]));
     tell(stats, "num_servers_closed", count(&[State::Closed]));
-    tell(stats, "num_servers_down", count(&[State::SoftTko, State::HardTko]));
-    tell(stats, "num_suspect_servers", count(&[State::SoftTko, State::HardTko]));
+    tell(
+        stats,
+        "num_servers_down",
+        count(&[State::SoftTko, State::HardTko]),
+    );
+    tell(
+        stats,
+        "num_suspect_servers",
+        count(&[State::SoftTko, State::HardTko]),
+    );
     tell(stats, "num_soft_tko_count", count(&[State::SoftTko]));
     tell(stats, "num_hard_tko_count", count(&[State::HardTko]));
     let counted: Vec<&Counted> = destinations.iter().flat_map(|(_, counted)| counted).collect();
     let over = |of: fn(&Counted) -> u64| counted.iter().map(|counted| of(counted)).sum::<u64>();
-    tell(stats, "destination_inflight_reqs", over(|c| c.counters.inflight()));
+    tell(
+        stats,
+        "destination_inflight_reqs",
+        over(|c| c.counters.inflight()),
+    );
     tell(stats, "proxy_reqs_processing", over(|c| c.counters.inflight()));
     tell(stats, "proxy_reqs_waiting", sum(|w| w.flows.get()));
     tell(stats, "failover_all", sum(|w| w.failovers.get()));
@@ -145,7 +184,11 @@ fn fleet(stats: &mut Stats, shared: &Shared) {
     tell(stats, "proxy_config_reload_fails", status.failures);
     tell(stats, "proxy_config_cron_runs", 0);
     tell(stats, "proxy_config_cron_fails", 0);
-    tell(stats, "proxy_backend_marked_bad", count(&[State::SoftTko, State::HardTko]));
+    tell(
+        stats,
+        "proxy_backend_marked_bad",
+        count(&[State::SoftTko, State::HardTko]),
+    );
     tell(stats, "proxy_backend_failed", over(|c| c.counters.tkos.get()));
     tell(
         stats,
@@ -191,13 +234,19 @@ pub(crate) fn servers(shared: &Shared, which: Which) -> Stats {
         );
         let mut results = Vec::new();
         for kind in Kind::ALL {
-            let replies: u64 = counted.iter().map(|counted| counted.counters.replies.get(kind)).sum();
+            let replies: u64 = counted
+                .iter()
+                .map(|counted| counted.counters.replies.get(kind))
+                .sum();
             if replies > 0 {
                 results.push(format!("{}:{replies}", kind.name()));
             }
         }
         for error in UpstreamError::ALL {
-            let errors: u64 = counted.iter().map(|counted| counted.counters.errors.get(error)).sum();
+            let errors: u64 = counted
+                .iter()
+                .map(|counted| counted.counters.errors.get(error))
+                .sum();
             if errors > 0 {
                 results.push(format!("{}:{errors}", error.name()));
             }
@@ -232,14 +281,9 @@ pub(crate) fn settings(shared: &Shared) -> Stats {
     stats
 }
 
-/// A fingerprint of a configuration's text, in the form of mcrouter's MD5.
+/// The MD5 of a configuration's JSON, in hexadecimal.
 pub(crate) fn config_digest(config: &Config) -> String {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let text = config.source.to_string();
-    let half = |seed: u64| {
-        let mut hasher = ahash::RandomState::with_seeds(seed, 2, 3, 4).build_hasher();
-        text.hash(&mut hasher);
-        hasher.finish()
-    };
-    format!("{:016x}{:016x}", half(1), half(5))
+    use md5::{Digest, Md5};
+    let digest = Md5::digest(config.source.to_string().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

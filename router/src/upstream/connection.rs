@@ -49,11 +49,7 @@ const REPLY_LEN_BYTES: usize = 1024 * 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReplyTo {
     /// A place in a client's queue. `retry`: the route has somebody else to ask if this fails.
-    Client {
-        id: Id<Client>,
-        seq: u32,
-        retry: bool,
-    },
+    Client { id: Id<Client>, seq: u32, retry: bool },
     /// A part of a retrieval of several keys.
     Gather { id: Id<Gather>, part: u32 },
     /// A leg of a composite request.
@@ -319,7 +315,8 @@ impl Upstream {
             match self.replies(&scratch[..length], now, sink) {
                 Ok((used, additional)) => {
                     if used < length {
-                        self.partial.reserve(length - used + additional.clamp(PARTIAL_MIN_BYTES, PARTIAL_STEP_BYTES));
+                        self.partial
+                            .reserve(length - used + additional.clamp(PARTIAL_MIN_BYTES, PARTIAL_STEP_BYTES));
                         self.partial.extend_from_slice(&scratch[used..length]);
                     }
                 }
@@ -383,7 +380,8 @@ impl Upstream {
                         sink.reply(&self.destination, &entry, kind, body, self.flight.values(), now);
                     }
                     self.flight.reply_done();
-                    if kind == Kind::UnknownCommand && matches!(entry.expect, Expect::Store | Expect::MetaSet) {
+                    if kind == Kind::UnknownCommand && matches!(entry.expect, Expect::Store | Expect::MetaSet)
+                    {
                         // The server read the data block as commands: whose its next replies are nobody knows.
                         return Err("a storage command it does not know");
                     }

@@ -12,7 +12,6 @@ pub(crate) mod socket;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -150,7 +149,10 @@ impl Worker {
             core,
             started: clock::now(),
             listener: Some(TcpListener::from_std(listener)?),
-            listener_waker: (Arc::clone(&listener_waker), Waker::from(Arc::clone(&listener_waker))),
+            listener_waker: (
+                Arc::clone(&listener_waker),
+                Waker::from(Arc::clone(&listener_waker)),
+            ),
             accept_again: None,
             control,
             control_waker,
@@ -289,7 +291,9 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Everything in a worker is its own, and it bounds its turns itself.
         let worker = self.get_mut();
-        let turn = std::pin::pin!(tokio::task::coop::unconstrained(std::future::poll_fn(|cx| worker.turn(cx))));
+        let turn = std::pin::pin!(tokio::task::coop::unconstrained(std::future::poll_fn(|cx| {
+            worker.turn(cx)
+        })));
         turn.poll(cx)
     }
 }
@@ -443,7 +447,9 @@ impl Core {
         match consumed {
             Consumed::Waiting { used, additional } => {
                 if used < bytes.len() {
-                    client.input.reserve(bytes.len() - used + additional.min(SCRATCH_BYTES));
+                    client
+                        .input
+                        .reserve(bytes.len() - used + additional.min(SCRATCH_BYTES));
                     client.input.extend_from_slice(&bytes[used..]);
                 }
             }
@@ -588,7 +594,10 @@ impl Core {
                 leg: leg.leg,
             };
             let refused = match self.servers.get_mut(leg.to) {
-                None => Some((crate::upstream::error::UpstreamError::Removed, crate::pool::GetErrors::Miss)),
+                None => Some((
+                    crate::upstream::error::UpstreamError::Removed,
+                    crate::pool::GetErrors::Miss,
+                )),
                 Some(upstream) => match upstream.admits() {
                     Ok(()) => {
                         upstream.out().extend_from_slice(&leg.request.wire);

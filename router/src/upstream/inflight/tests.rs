@@ -91,13 +91,29 @@ fn replies_find_their_requests_in_any_split() {
             "STORED\r\n",
             "a reply of another kind than asked for",
         ),
-        (&[(Store, "")], "END\r\n", "a reply of another kind than asked for"),
-        (&[(Store, "")], "STORED\r\nSTORED\r\n", "0:stored[] bytes nobody asked for"),
-        (&[], "ERROR Too many open connections\r\n", "bytes nobody asked for"),
+        (
+            &[(Store, "")],
+            "END\r\n",
+            "a reply of another kind than asked for",
+        ),
+        (
+            &[(Store, "")],
+            "STORED\r\nSTORED\r\n",
+            "0:stored[] bytes nobody asked for",
+        ),
+        (
+            &[],
+            "ERROR Too many open connections\r\n",
+            "bytes nobody asked for",
+        ),
     ];
     for (asked, bytes, expected) in cases {
         for step in [1, 2, 3, 7, bytes.len()] {
-            assert_eq!(replies(asked, bytes, step), *expected, "{bytes:?} in pieces of {step}");
+            assert_eq!(
+                replies(asked, bytes, step),
+                *expected,
+                "{bytes:?} in pieces of {step}"
+            );
         }
     }
 }
@@ -107,7 +123,12 @@ fn a_late_reply_is_dropped_and_the_next_one_still_finds_its_request() {
     let mut flight = InFlight::new(1 << 20);
     for (number, key) in ["a", "b", "c"].into_iter().enumerate() {
         flight.note().extend_from_slice(key.as_bytes());
-        flight.push(number, (Op::Get, Expect::Retrieval), false, Micros(number as u64 * 10));
+        flight.push(
+            number,
+            (Op::Get, Expect::Retrieval),
+            false,
+            Micros(number as u64 * 10),
+        );
     }
     let (entry, note) = flight.give_up(Micros(5)).expect("the first is older");
     assert_eq!((entry.to, note), (0, b"a".as_slice()));
