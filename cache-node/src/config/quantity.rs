@@ -6,6 +6,9 @@ use std::time::Duration;
 /// A bare number is bytes only when `bare` says so, as memcached's `-I` does.
 pub fn parse_bytes(text: &str, bare: bool) -> Result<u64, String> {
     let (number, unit) = split(text);
+    if number.is_empty() {
+        return Err(format!("`{text}` is not a size such as `64MiB`"));
+    }
     let shift = match unit.to_ascii_lowercase().as_str() {
         "" if bare => 0,
         "" => return Err(format!("`{text}` has no unit; write for example `{text}MiB`")),
@@ -31,6 +34,9 @@ pub fn parse_bytes(text: &str, bare: bool) -> Result<u64, String> {
 /// Reads a time span: a whole number with `ms`, `s`, `m` or `h`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
+    if number.is_empty() {
+        return Err(format!("`{text}` is not a time such as `200ms`"));
+    }
     let millis = match unit {
         "ms" => 1,
         "s" => 1_000,

@@ -117,17 +117,18 @@ async fn drain(shared: &Shared, phase: &mut watch::Receiver<Phase>) {
         if clients.len() == 0 {
             return;
         }
+        if *phase.borrow_and_update() == Phase::Cutting {
+            break;
+        }
         tokio::select! {
             () = gone => {}
-            changed = phase.changed() => if changed.is_err() || *phase.borrow() == Phase::Cutting {
-                clients.end(|_anybody| true);
-                // A dropped control loop says no more: poll the rest out without spinning on the closed channel.
-                while clients.len() > 0 {
-                    tokio::task::yield_now().await;
-                }
-                return;
-            },
+            changed = phase.changed() => if changed.is_err() { break },
         }
+    }
+    clients.end(|_anybody| true);
+    // They end at their next turn, which is now.
+    while clients.len() > 0 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -277,3 +277,6 @@ impl Scratch {
         SPARE.set(Some(self));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+use super::{Talk, check};
+use crate::session::Next;
+
+fn stats(talk: &mut Talk, args: &str) -> Vec<(String, String)> {
+    let (reply, _) = talk.send(format!("stats{args}\r\n").as_bytes());
+    let reply = String::from_utf8(reply).unwrap();
+    let lines = reply
+        .strip_suffix("END\r\n")
+        .unwrap_or_else(|| panic!("no END: {reply}"));
+    let pair = |line: &str| {
+        let (name, value) = line.strip_prefix("STAT ").unwrap().split_once(' ').unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    lines.split_terminator("\r\n").map(pair).collect()
+}
+
+fn value(stats: &[(String, String)], name: &str) -> String {
+    stats
+        .iter()
+        .find(|(told, _)| told == name)
+        .unwrap_or_else(|| panic!("no {name}"))
+        .1
+        .clone()
+}
+
+#[test]
+fn stats_have_every_name_the_exporter_reads_and_each_is_a_number() {
+    let mut talk = Talk::new();
+    talk.send(b"set a 0 0 1\r\nx\r\nget a b\r\n");
+    let told = stats(&mut talk, "");
+    for name in [
+        "uptime",
+        "time",
+        "rusage_user",
+        "rusage_system",
+        "get_hits",
+        "get_misses",
+        "delete_hits",
+        "delete_misses",
+        "incr_hits",
+        "incr_misses",
+        "decr_hits",
+        "decr_misses",
+        "cas_hits",
+        "cas_misses",
+        "cas_badval",
+        "touch_hits",
+        "touch_misses",
+        "cmd_get",
+        "cmd_set",
+        "cmd_flush",
+        "bytes",
+        "limit_maxbytes",
+        "curr_items",
+        "total_items",
+        "bytes_read",
+        "bytes_written",
+        "curr_connections",
+        "total_connections",
+        "rejected_connections",
+        "conn_yields",
+        "listen_disabled_num",
+        "accepting_conns",
+        "evictions",
+        "reclaimed",
+        "store_too_large",
+        "store_no_memory",
+        "lru_crawler_starts",
+        "direct_reclaims",
+        "crawler_items_checked",
+        "crawler_reclaimed",
+        "moves_to_cold",
+        "moves_to_warm",
+        "moves_within_lru",
+        "total_malloced",
+        "expired_unfetched",
+        "evicted_unfetched",
+        "max_connections",
+        "threads",
+        "pid",
+        "pointer_size",
+    ] {
+        let number = value(&told, name);
+        assert!(number.parse::<f64>().is_ok(), "{name} = {number}");
+    }
+    assert_eq!(value(&told, "version"), "1.6.40");
+    assert_eq!(
+        (value(&told, "get_hits"), value(&told, "get_misses")),
+        ("1".to_owned(), "1".to_owned())
+    );
+    assert_eq!(value(&told, "curr_items"), "1");
+    assert_eq!(value(&told, "rusage_user").matches('.').count(), 1);
+}
+
+#[test]
+fn each_name_is_told_once() {
+    let mut talk = Talk::new();
+    talk.send(b"set a 0 0 1\r\nx\r\n");
+    for group in ["", " settings", " items", " slabs", " sizes"] {
+        let told = stats(&mut talk, group);
+        let names: std::collections::BTreeSet<_> = told.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), told.len(), "stats{group}");
+    }
+}
+
+#[test]
+fn classes_appear_with_the_first_item() {
+    let mut talk = Talk::new();
+    assert_eq!(stats(&mut talk, " items"), []);
+    assert_eq!(value(&stats(&mut talk, " slabs"), "active_slabs"), "0");
+    talk.send(b"set a 0 0 1\r\nx\r\n");
+    assert_eq!(value(&stats(&mut talk, " items"), "items:1:number"), "1");
+    let slabs = stats(&mut talk, " slabs");
+    for name in [
+        "chunk_size",
+        "chunks_per_page",
+        "total_pages",
+        "total_chunks",
+        "used_chunks",
+        "free_chunks",
+        "free_chunks_end",
+        "mem_requested",
+        "cmd_set",
+        "cas_hits",
+        "cas_badval",
+    ] {
+        assert!(
+            value(&slabs, &format!("1:{name}")).parse::<u64>().is_ok(),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        stats(&mut talk, " sizes"),
+        [("sizes_status".to_owned(), "disabled".to_owned())]
+    );
+    assert_eq!(value(&stats(&mut talk, " settings"), "maxconns"), "1024");
+    assert_eq!(stats(&mut talk, " conns"), []);
+}
+
+#[test]
+fn a_reset_zeroes_counters_and_leaves_gauges_and_metrics() {
+    let mut talk = Talk::new();
+    talk.send(b"set a 0 0 1\r\nx\r\nget a\r\n");
+    talk.play("> stats reset\n < RESET");
+    let told = stats(&mut talk, "");
+    assert_eq!(
+        (value(&told, "cmd_get"), value(&told, "curr_items")),
+        ("0".to_owned(), "1".to_owned())
+    );
+    assert_eq!(talk.node.totals().cmd_get, 1);
+}
+
+#[test]
+fn unknown_and_odd_admin_commands_get_memcacheds_words() {
+    check(
+        r"> stats nonsense
+          < ERROR
+          > stats detail x
+          < CLIENT_ERROR usage: stats detail on|off|dump
+          > stats cachedump
+          < CLIENT_ERROR bad command line
+          > stats cachedump 64 1
+          < CLIENT_ERROR Illegal slab id
+          > stats cachedump 2 0
+          < END
+          > shutdown
+          < SERVER_ERROR: shutdown not enabled
+          > cache_memlimit
+          < ERROR
+          > cache_memlimit 5
+          < MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m
+          > cache_memlimit 2000000000
+          < MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes
+          > cache_memlimit 128
+          < OK
+          > verbosity 1
+          < OK
+          > verbosity
+          < CLIENT_ERROR bad command line format
+          > lru_crawler sleep 2000000
+          < CLIENT_ERROR sleep must be one second or less
+          > lru_crawler enable
+          < OK
+          > lru_crawler
+          < ERROR
+          > lru mode flat
+          < OK
+          > slabs
+          < ERROR
+          > nonsense
+          < ERROR
+          > nonsense noreply
+          > version
+          < VERSION 1.6.40",
+    );
+}
+
+#[test]
+fn keys_can_be_dumped_unless_forbidden() {
+    let mut talk = Talk::new();
+    talk.play(
+        "> set a 0 100 3\\r\\nabc\n < STORED\n > stats cachedump 1 0\n < ITEM a [3 b; 1700000100 s]\n < END",
+    );
+    let mut strict = Talk::with(|config| config.dump_enabled = false);
+    strict.play("> stats cachedump 1 0\n < CLIENT_ERROR stats cachedump not allowed");
+}
+
+#[test]
+fn what_the_operator_forbade_is_refused_and_still_counted() {
+    let mut talk = Talk::with(|config| {
+        config.flush_enabled = false;
+        config.watch_enabled = false;
+    });
+    talk.play("> set a 0 0 1\\r\\nx\n < STORED\n > flush_all\n < CLIENT_ERROR flush_all not allowed");
+    talk.play("> get a\n < VALUE a 0 1\n < x\n < END\n > watch\n < CLIENT_ERROR watch commands not allowed");
+    assert_eq!(talk.node.totals().cmd_flush, 1);
+}
+
+#[test]
+fn shutdown_stops_the_node_only_when_allowed() {
+    let mut talk = Talk::with(|config| config.shutdown_enabled = true);
+    talk.play("> shutdown sideways\n < CLIENT_ERROR invalid shutdown mode");
+    assert_eq!(talk.send(b"shutdown graceful\r\n"), (Vec::new(), Next::Shutdown));
+    assert_eq!(talk.send(b"shutdown\r\n").1, Next::Shutdown);
+}
+
+#[test]
+fn the_version_told_is_the_one_configured() {
+    let mut talk = Talk::with(|config| config.version = "1.6.99 house".to_owned());
+    talk.play("> version and words\n < VERSION 1.6.99 house");
+    assert_eq!(value(&stats(&mut talk, ""), "version"), "1.6.99");
+}

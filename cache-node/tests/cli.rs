@@ -1,0 +1,424 @@
+//! The program from outside: what it says, where, and with which exit code.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn node(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cache-node"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    node(args).output().unwrap()
+}
+
+/// A running node, killed when dropped.
+struct Running {
+    child: Child,
+    ready: String,
+}
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let mut child = node(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut ready)
+            .unwrap();
+        assert!(ready.starts_with("ready"), "{ready:?}");
+        Self {
+            child,
+            ready: ready.trim_end().to_owned(),
+        }
+    }
+
+    fn address(&self, name: &str) -> &str {
+        let field = self
+            .ready
+            .split(' ')
+            .find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+        field.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready))
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address("tcp")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(
+            Command::new("kill")
+                .args([name, &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_gone = self.child.wait();
+    }
+}
+
+fn ask(stream: &mut (impl Read + Write), request: &[u8], reply: &[u8]) {
+    stream.write_all(request).unwrap();
+    let mut told = vec![0; reply.len()];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(told.escape_ascii().to_string(), reply.escape_ascii().to_string());
+}
+
+const LOOPBACK: [&str; 4] = ["-l", "127.0.0.1", "-p", "0"];
+
+#[test]
+fn help_and_version_are_answers_not_errors() {
+    for (flag, expected) in [
+        ("-V", "cache-node "),
+        ("--version", "cache-node "),
+        ("-h", "--memory-limit"),
+    ] {
+        let output = run(&[flag]);
+        assert_eq!(output.status.code(), Some(0), "{flag}");
+        assert!(
+            String::from_utf8(output.stdout).unwrap().contains(expected),
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_command_line_is_one_line_on_stderr_and_exit_code_2() {
+    for (args, expected) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["--memory-limt", "64"], "--memory-limit"),
+        (&["-p", "seventy"], "--port"),
+        (&["-p", "70000"], "port (-p)"),
+        (&["-m", "0"], "memory-limit (-m)"),
+        (&["-m", "lots"], "memory-limit (-m)"),
+        (&["-I", "512"], "max-item-size (-I)"),
+        (&["-m", "64", "-I", "64m"], "max-item-size (-I)"),
+        (&["-c", "0"], "conn-limit (-c)"),
+        (&["-c", "-1"], "conn-limit (-c)"),
+        (&["-t", "0"], "threads (-t)"),
+        (&["-l", "no.such.host.invalid"], "no.such.host.invalid"),
+        (&["-a", "999"], "unexpected"),
+        (&["-s", "/tmp/x", "-a", "999"], "unix-mode (-a)"),
+        (&["--admin", "nowhere"], "admin"),
+        (&["--ttl-jitter", "lots"], "ttl-jitter"),
+        (&["--ttl-jitter-mode", "late"], "ttl-jitter-mode"),
+        (&["--version-string", "hearth"], "version-string"),
+        (&["--idle-timeout", "5"], "idle-timeout"),
+        (&["-o", "idle_timeut=5"], "idle_timeout"),
+        (&["--config", "/no/such/file"], "/no/such/file"),
+    ] {
+        let args = [args, &["--check-config"]].concat();
+        let output = run(&args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        if args[..2] == ["-a", "999"] {
+            // Without a socket there is nobody the mode could be for.
+            assert_eq!(output.status.code(), Some(0), "{args:?}: {error}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+        assert!(
+            error.starts_with("cache-node: ") && error.contains(expected),
+            "{args:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn memcached_flags_we_do_not_have_are_named() {
+    for (args, flag) in [
+        (&["-d"][..], "-d (--daemon)"),
+        (&["-S"], "-S (--enable-sasl)"),
+        (&["-Y", "file"], "-Y (--auth-file)"),
+        (&["-Z"], "-Z (--enable-ssl)"),
+        (&["-e", "/dev/shm/x"], "-e (--memory-file)"),
+        (&["-C"], "-C (--disable-cas)"),
+        (&["-U", "11211"], "-U (--udp-port)"),
+        (&["-B", "binary"], "-B binary"),
+        (&["-o", "ext_path=/x:1G"], "-o ext_path"),
+        (&["-o", "proxy_config=x"], "-o proxy_config"),
+        (&["-o", "ssl_key=x"], "-o ssl_key"),
+        (&["-o", "no_maxconns_fast"], "-o no_maxconns_fast"),
+    ] {
+        let output = run(&[args, &["--check-config"]].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(
+            error.contains(flag) && error.contains("does not support"),
+            "{args:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn memcacheds_usual_command_line_is_accepted() {
+    let usual = [
+        "-p",
+        "11211",
+        "-l",
+        "127.0.0.1",
+        "-U",
+        "0",
+        "-m",
+        "128",
+        "-I",
+        "2m",
+        "-c",
+        "2048",
+        "-t",
+        "2",
+        "-R",
+        "40",
+        "-b",
+        "512",
+        "-vv",
+        "-A",
+        "-M",
+        "-F",
+        "-X",
+        "-W",
+        "-B",
+        "auto",
+        "-f",
+        "1.25",
+        "-n",
+        "48",
+        "-L",
+        "-o",
+        "idle_timeout=30,modern,hash_algorithm=murmur3",
+        "-o",
+        "slab_automove=1",
+        "--check-config",
+    ];
+    let output = run(&usual);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn a_file_is_read_flags_win_and_its_mistakes_carry_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.toml");
+    let file = path.to_str().unwrap();
+    std::fs::write(
+        &path,
+        "listen = [\"127.0.0.1:0\"]\nconn-limit = 7\nversion-string = \"1.6.44\"\n",
+    )
+    .unwrap();
+    let running = Running::start(&["--config", file, "--version-string", "1.6.45"]);
+    ask(&mut running.connect(), b"version\r\n", b"VERSION 1.6.45\r\n");
+    ask(
+        &mut running.connect(),
+        b"stats settings\r\n",
+        b"STAT maxbytes 67108864\r\nSTAT maxconns 7\r\n",
+    );
+    for (text, line, word) in [
+        ("threads = 2\nmemory = \"1MiB\"\n", 2, "memory"),
+        ("threads = \"two\"\n", 1, "i64"),
+        ("threads = 1\n\n[nonsense\n", 3, ""),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let output = run(&["--config", file, "--check-config"]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains(&format!("node.toml:{line}")) && error.contains(word),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    // A bare number is no size in a file.
+    std::fs::write(&path, "memory-limit = \"64\"\n").unwrap();
+    let output = run(&["--config", file, "--check-config"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("64MiB"));
+}
+
+#[test]
+fn sigterm_answers_what_was_asked_and_exits_0() {
+    let running = Running::start(&LOOPBACK);
+    let mut idle = running.connect();
+    let mut busy = running.connect();
+    ask(&mut idle, b"mn\r\n", b"MN\r\n");
+    // Half a request is a promise to send the other half.
+    ask(&mut busy, b"mn\r\nset k 0 0 5\r\nhel", b"MN\r\n");
+    running.signal("-TERM");
+    assert_eq!(idle.read(&mut [0; 8]).unwrap(), 0, "an idle client is let go");
+    ask(&mut busy, b"lo\r\n", b"STORED\r\n");
+    assert_eq!(busy.read(&mut [0; 8]).unwrap(), 0);
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_client_that_never_finishes_does_not_hold_up_the_end() {
+    let running = Running::start(&[&LOOPBACK[..], &["--drain-timeout", "100ms"]].concat());
+    let mut stuck = running.connect();
+    ask(&mut stuck, b"mn\r\nset k 0 0 5\r\nhel", b"MN\r\n");
+    running.signal("-INT");
+    assert_eq!(stuck.read(&mut [0; 8]).unwrap_or(0), 0);
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn the_shutdown_command_stops_the_process_when_allowed() {
+    let running = Running::start(&[&LOOPBACK[..], &["-A"]].concat());
+    let mut client = running.connect();
+    client.write_all(b"shutdown\r\n").unwrap();
+    assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_port_in_use_is_said_plainly() {
+    let first = Running::start(&LOOPBACK);
+    let address = first.address("tcp").to_owned();
+    let output = run(&["-l", &address]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains(&address) && error.contains("in use"), "{error}");
+}
+
+#[test]
+fn a_unix_socket_serves_alone_and_replaces_only_a_dead_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.sock");
+    let socket = path.to_str().unwrap();
+    let running = Running::start(&["-s", socket, "-a", "0600"]);
+    assert_eq!(running.ready, format!("ready unix={socket}"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    ask(
+        &mut UnixStream::connect(&path).unwrap(),
+        b"version\r\n",
+        b"VERSION 1.6.40\r\n",
+    );
+    let output = run(&["-s", socket]);
+    assert_eq!(output.status.code(), Some(2), "somebody listens there");
+    running.signal("-KILL");
+    drop(running);
+    let again = Running::start(&["-s", socket]);
+    ask(&mut UnixStream::connect(&path).unwrap(), b"mn\r\n", b"MN\r\n");
+    drop(again);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "precious").unwrap();
+    let output = run(&["-s", socket]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn a_client_over_the_limit_is_told_and_the_place_is_free_again_afterwards() {
+    let running = Running::start(&[&LOOPBACK[..], &["-c", "2", "-t", "2"]].concat());
+    let mut clients = [running.connect(), running.connect()];
+    clients
+        .iter_mut()
+        .for_each(|client| ask(client, b"mn\r\n", b"MN\r\n"));
+    let mut told = Vec::new();
+    running.connect().read_to_end(&mut told).unwrap();
+    assert_eq!(told, b"ERROR Too many open connections\r\n");
+    let [first, mut second] = clients;
+    drop(first);
+    // The server sees the end of the first client at some moment; until then newcomers are turned away.
+    let mut reply = Vec::new();
+    for _attempt in 0..10_000 {
+        let mut newcomer = running.connect();
+        reply.clear();
+        let _turned_away = newcomer.write_all(b"quit\r\n");
+        if newcomer.read_to_end(&mut reply).is_ok() && reply.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(reply, b"", "no place became free");
+    ask(&mut second, b"mn\r\n", b"MN\r\n");
+}
+
+#[test]
+fn silent_clients_are_closed_and_busy_ones_are_not() {
+    let running = Running::start(&[&LOOPBACK[..], &["-o", "idle_timeout=1"]].concat());
+    let mut silent = running.connect();
+    ask(&mut silent, b"mn\r\n", b"MN\r\n");
+    assert_eq!(silent.read(&mut [0; 8]).unwrap(), 0, "still open");
+    let mut client = running.connect();
+    client.write_all(b"stats\r\nquit\r\n").unwrap();
+    let mut stats = String::new();
+    client.read_to_string(&mut stats).unwrap();
+    assert!(stats.contains("STAT idle_kicks 1\r\n"), "{stats}");
+}
+
+#[test]
+fn the_admin_endpoint_tells_health_and_metrics() {
+    let running = Running::start(&[&LOOPBACK[..], &["--admin", "127.0.0.1:0"]].concat());
+    ask(&mut running.connect(), b"get missing\r\n", b"END\r\n");
+    let fetch = |path: &str| {
+        let mut stream = TcpStream::connect(running.address("admin")).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    };
+    assert!(fetch("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(fetch("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(fetch("/nowhere").starts_with("HTTP/1.1 404"));
+    let metrics = fetch("/metrics");
+    assert!(
+        metrics.contains("cache_node_commands_total{command=\"get\",result=\"miss\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("memcached_up 1\n"), "{metrics}");
+}
+
+#[test]
+fn clients_are_spread_over_all_threads() {
+    let running = Running::start(&[&LOOPBACK[..], &["-t", "4"]].concat());
+    // Eight clients over four threads, dealt to the least loaded: all of them answer, from wherever they sit.
+    let mut clients: Vec<TcpStream> = (0..8).map(|_| running.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let value = number.to_string();
+        ask(
+            client,
+            format!("set k{number} 0 0 1\r\n{value}\r\n").as_bytes(),
+            b"STORED\r\n",
+        );
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        let other = (number + 3) % 8;
+        let reply = format!("VALUE k{other} 0 1\r\n{other}\r\nEND\r\n");
+        ask(client, format!("get k{other}\r\n").as_bytes(), reply.as_bytes());
+    }
+}
+
+#[test]
+fn a_pid_file_lives_as_long_as_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.pid");
+    let running = Running::start(&[&LOOPBACK[..], &["-P", path.to_str().unwrap()]].concat());
+    let pid = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(pid.trim(), running.child.id().to_string());
+    running.signal("-TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(!path.exists());
+}
