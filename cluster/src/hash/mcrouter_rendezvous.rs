@@ -52,12 +52,13 @@ impl McrouterRendezvous {
         let mut best = (0.0, 0);
         for (index, &(name, weight)) in self.servers.iter().enumerate() {
             let drawn = draw(name, key) & ((1 << BITS) - 1);
-            // A draw of zero has no logarithm; mcrouter's arithmetic gives it a score of zero.
-            let score = if drawn == 0 {
-                0.0
-            } else {
-                weight * (1.0 / -ln(drawn as f64 / SCALE))
-            };
+            let u = drawn.cast_signed() as f64 / SCALE;
+            // A draw of zero has no logarithm; mcrouter's arithmetic gives it a score of zero. And -ln(u) >= 1 - u, so a
+            // server that would not win even with that needs none: a margin for rounding included.
+            if drawn == 0 || weight < best.0 * (1.0 - u) * (1.0 - 1e-12) {
+                continue;
+            }
+            let score = weight * (1.0 / -ln(u));
             if score > best.0 {
                 best = (score, index);
             }

@@ -5,27 +5,68 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::rendezvous::mix;
 use crate::topology::Server;
 
-/// Sorted points and whose they are. `P` is `u32` for the ketama family, `u64` for our own ring.
+/// A place on the circle: `u32` for the ketama family, `u64` for our own ring.
+pub(super) trait Position: Copy + Ord {
+    /// The `bits` (1 to 31) highest bits.
+    fn top(self, bits: u32) -> usize;
+}
+
+impl Position for u32 {
+    fn top(self, bits: u32) -> usize {
+        (self >> (Self::BITS - bits)) as usize
+    }
+}
+
+impl Position for u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits are left")]
+    fn top(self, bits: u32) -> usize {
+        (self >> (Self::BITS - bits)) as usize
+    }
+}
+
+/// Sorted points and whose they are.
 #[derive(Debug, Clone)]
 pub(super) struct Ring<P> {
     points: Box<[P]>,
     owners: Box<[u32]>,
+    /// How many of the highest bits index `sectors`.
+    sector_bits: u32,
+    /// The circle in equal sectors, about one per point: where each begins in `points`, and their number at the end.
+    sectors: Box<[u32]>,
 }
 
-impl<P: Copy + Ord> Ring<P> {
-    /// `points` as (position, server); at least one. Of two points at one position the first given wins, as a stable
-    /// sort of the originals' continuum has it.
+impl<P: Position> Ring<P> {
+    /// `points` as (position, server); at least one and no more than 2^31. Of two points at one position the first given
+    /// wins, as a stable sort of the originals' continuum has it.
     pub(super) fn new(mut points: Vec<(P, u32)>) -> Self {
         points.sort_by_key(|&(position, _)| position);
         points.dedup_by_key(|&mut (position, _)| position);
+        let sector_bits = points.len().ilog2().clamp(1, 24);
+        let mut sectors = vec![0; (1 << sector_bits) + 1];
+        for (position, _) in &points {
+            sectors[position.top(sector_bits) + 1] += 1;
+        }
+        let mut begin = 0;
+        for sector in &mut sectors {
+            begin += *sector;
+            *sector = begin;
+        }
         Self {
             points: points.iter().map(|&(position, _)| position).collect(),
             owners: points.iter().map(|&(_, owner)| owner).collect(),
+            sector_bits,
+            sectors: sectors.into(),
         }
     }
 
     pub(super) fn owner(&self, hash: P) -> usize {
-        let at = self.points.partition_point(|&point| point < hash);
+        let sector = hash.top(self.sector_bits);
+        let (begin, end) = (self.sectors[sector] as usize, self.sectors[sector + 1] as usize);
+        let at = begin
+            + self.points[begin..end]
+                .iter()
+                .take_while(|&&point| point < hash)
+                .count();
         // Past the last point comes the first.
         let at = if at == self.points.len() { 0 } else { at };
         self.owners[at] as usize
@@ -101,6 +142,10 @@ pub(super) fn whole(count: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::any;
+    use proptest::{prop_assert_eq, proptest};
+
     use super::Ring;
     use crate::predict::ring_share_cv;
     use crate::{Placement, Server, Topology};
@@ -119,6 +164,22 @@ mod tests {
             (u32::MAX, 0),
         ] {
             assert_eq!(ring.owner(hash), owner, "{hash}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sectors_find_what_a_search_finds(
+            points in vec((any::<u32>(), 0..5_u32), 1..200), narrow: bool, hashes in vec(any::<u32>(), 100),
+        ) {
+            // Points crowded into one sector are the worst a ring can have.
+            let points: Vec<_> = points.into_iter().map(|(at, owner)| (if narrow { at >> 16 } else { at }, owner)).collect();
+            let ring = Ring::new(points.clone());
+            for hash in hashes.into_iter().chain(points.iter().map(|point| point.0)) {
+                let next = points.iter().map(|point| point.0.wrapping_sub(hash)).min().unwrap();
+                let owner = points.iter().find(|point| point.0.wrapping_sub(hash) == next).unwrap().1;
+                prop_assert_eq!(ring.owner(hash), owner as usize);
+            }
         }
     }
 
