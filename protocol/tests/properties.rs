@@ -141,7 +141,7 @@ const REPLY_WORDS: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("N").map_or(2000, |n| n.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn lines_like_requests_keep_every_claim(input in lines(REQUEST_WORDS)) {

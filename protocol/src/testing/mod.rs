@@ -1,11 +1,12 @@
 //! The claims that tests and fuzz targets hold the decoders and encoders to, on any bytes. No part of the API: it may
 //! change with any commit. Each function panics when a claim is broken.
 
+pub mod corpus;
 mod replies;
 mod requests;
 mod round_trip;
 
-pub use replies::{check_replies, replies};
+pub use replies::{Replies, check_replies, replies};
 pub use requests::{Event, check_requests, requests};
 pub use round_trip::check_round_trip;
 

@@ -8,24 +8,23 @@ use crate::encode;
 use crate::error::ProtocolError;
 use crate::response::Response;
 
-/// The replies in `input`, cut into pieces, each spelled plainly; then the error that ended them, if any.
+/// What a server's bytes become: each reply spelled plainly; the error that ended them, if any; whether the input ends
+/// inside a reply.
+pub type Replies = (Vec<Vec<u8>>, Option<ProtocolError>, bool);
+
+/// The replies in `input`, cut into pieces.
 ///
 /// # Panics
 /// If a step breaks its promise.
 #[must_use]
-pub fn replies(input: &[u8], reply_len_bytes: usize, cut: Cut) -> (Vec<Vec<u8>>, Option<ProtocolError>) {
+pub fn replies(input: &[u8], reply_len_bytes: usize, cut: Cut) -> Replies {
     decode(input, reply_len_bytes, cut, ResponseDecoder::next)
 }
 
 /// How a decoder looks at its input.
 type Next = for<'a> fn(&mut ResponseDecoder, &'a [u8]) -> ResponseStep<'a>;
 
-fn decode(
-    input: &[u8],
-    reply_len_bytes: usize,
-    cut: Cut,
-    next: Next,
-) -> (Vec<Vec<u8>>, Option<ProtocolError>) {
+fn decode(input: &[u8], reply_len_bytes: usize, cut: Cut, next: Next) -> Replies {
     let mut decoder = ResponseDecoder::new(reply_len_bytes);
     let mut replies = Vec::new();
     let mut start = 0;
@@ -40,7 +39,7 @@ fn decode(
                     awaited = end + additional;
                     break;
                 }
-                ResponseStep::Broken(error) => return (replies, Some(error)),
+                ResponseStep::Broken(error) => return (replies, Some(error), false),
                 ResponseStep::Response { response, consumed } => {
                     assert!(end >= awaited, "a reply at {end} although {awaited} was awaited");
                     assert!(
@@ -54,7 +53,7 @@ fn decode(
             }
         }
     }
-    (replies, None)
+    (replies, None, start < input.len())
 }
 
 fn plain(response: &Response<'_>) -> Vec<u8> {
@@ -81,7 +80,7 @@ pub fn check_replies(input: &[u8]) {
             let again = replies(&plain, limit, Cut::Whole);
             assert_eq!(
                 again,
-                (vec![plain.clone()], None),
+                (vec![plain.clone()], None, false),
                 "spelled plainly: {}",
                 plain.escape_ascii()
             );

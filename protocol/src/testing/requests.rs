@@ -29,23 +29,25 @@ const SMALL: Limits = Limits {
     get_line_len_bytes: 200,
 };
 
-/// Decodes `input`, cut into pieces, and holds every step to what it promises.
+/// Decodes `input`, cut into pieces, and holds every step to what it promises. Also tells whether the input ends inside
+/// a message.
 ///
 /// # Panics
 /// If a step breaks its promise.
 #[must_use]
-pub fn requests(input: &[u8], limits: Limits, cut: Cut) -> Vec<Event> {
+pub fn requests(input: &[u8], limits: Limits, cut: Cut) -> (Vec<Event>, bool) {
     events(input, limits, cut, RequestDecoder::next)
 }
 
 /// How a decoder looks at its input.
 type Next = for<'a> fn(&mut RequestDecoder, &'a [u8]) -> Step<'a>;
 
-fn events(input: &[u8], limits: Limits, cut: Cut, next: Next) -> Vec<Event> {
+fn events(input: &[u8], limits: Limits, cut: Cut, next: Next) -> (Vec<Event>, bool) {
     let mut decoder = RequestDecoder::new(limits);
     let mut events = Vec::new();
     let mut start = 0;
     let mut awaited = 0;
+    let mut is_inside = false;
     for end in cut.ends(input.len()) {
         loop {
             let bytes = &input[start..end];
@@ -62,7 +64,7 @@ fn events(input: &[u8], limits: Limits, cut: Cut, next: Next) -> Vec<Event> {
                 }
                 Step::Close { error } => {
                     events.push(Event::Close { error });
-                    return events;
+                    return (events, false);
                 }
                 Step::Skipped { consumed } => consumed,
                 Step::Request { consumed, .. }
@@ -80,6 +82,7 @@ fn events(input: &[u8], limits: Limits, cut: Cut, next: Next) -> Vec<Event> {
                 "consumed {consumed} of {}",
                 bytes.len()
             );
+            is_inside = matches!(step, Step::Skipped { .. } | Step::Oversized { .. });
             match step {
                 Step::Request { request, .. } => {
                     let mut plain = BytesMut::new();
@@ -98,7 +101,7 @@ fn events(input: &[u8], limits: Limits, cut: Cut, next: Next) -> Vec<Event> {
             start += consumed;
         }
     }
-    events
+    (events, is_inside || start < input.len())
 }
 
 /// Any bytes: no panic; every cut gives the same events; a request spelled plainly is the same request; the hand
@@ -124,7 +127,7 @@ pub fn check_requests(input: &[u8]) {
             requests(input, limits, Cut::Random(seed)),
             "cut by {seed}, {limits:?}"
         );
-        for event in &whole {
+        for event in &whole.0 {
             let Event::Request { plain, .. } = event else {
                 continue;
             };
@@ -133,7 +136,12 @@ pub fn check_requests(input: &[u8]) {
                 plain: plain.clone(),
                 wire: plain.clone(),
             };
-            assert_eq!(again, [expected], "spelled plainly: {}", plain.escape_ascii());
+            assert_eq!(
+                again,
+                (vec![expected], false),
+                "spelled plainly: {}",
+                plain.escape_ascii()
+            );
         }
     }
 }
