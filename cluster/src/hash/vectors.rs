@@ -71,6 +71,25 @@ fn nutcracker_sends_every_key_where_we_do() {
 }
 
 #[test]
+fn pylibmc_and_php_ask_the_servers_we_name() {
+    let mut checked = 0;
+    let files = [
+        include_str!("vectors/client-pylibmc.jsonl"),
+        include_str!("vectors/client-php.jsonl"),
+    ];
+    for line in files.into_iter().flat_map(lines::<Picks>) {
+        checked += line.picks.len();
+        check(
+            &line.hash,
+            line.servers.into_iter().map(server).collect(),
+            &line.keys,
+            &line.picks,
+        );
+    }
+    assert_eq!(checked, 13 * 200);
+}
+
+#[test]
 fn our_own_placements_are_frozen() {
     let mut checked = 0;
     for line in lines::<Picks>(include_str!("vectors/hearth.jsonl")) {

@@ -41,6 +41,8 @@ seen = []  # indices of the servers that were asked, in order
 class Backend(socketserver.StreamRequestHandler):
     def handle(self):
         for command in self.rfile:
+            if command == b"quit\r\n":
+                return
             assert command.startswith(b"get "), command
             seen.append(self.server.index)
             self.wfile.write(b"END\r\n")
