@@ -2,4 +2,8 @@
 //! every report is drawn from. Sans-io: told what happened and when, it names no socket and no clock.
 
 pub mod histogram;
+pub mod miss_reason;
 pub mod outcome;
+pub mod recorder;
+pub mod recovery;
+pub mod theory;
