@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod command;
+pub mod conduct;
 pub mod drive;
 pub mod exit;
 pub mod live;

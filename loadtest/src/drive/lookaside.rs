@@ -202,7 +202,15 @@ impl Lookaside {
 
     // ---- orders from outside ----
 
-    /// Starts (or stops) sending. A schedule begins with its own first arrival.
+    /// Begins: the clock of the windows and the schedule start now.
+    pub fn start(&mut self, pace: Pace, now: Nanos) {
+        self.pace = pace;
+        self.recorder.start(now);
+        self.mark = 0;
+        self.running = true;
+    }
+
+    /// Goes on or stops sending.
     pub fn run(&mut self, running: bool) {
         self.running = running;
     }

@@ -259,10 +259,14 @@ pub struct EventCard {
     pub miss_debt: Option<f64>,
     /// The same in seconds of the baseline's backing store load.
     pub miss_debt_seconds: Option<f64>,
-    /// Remapped share: of the keys seen so far, and of the requests they had.
+    /// Remapped share by the difference of the topologies: of the very keys that were measured if there were any,
+    /// else of all keys seen.
     pub remap_predicted: Option<Remap>,
-    /// The same, found by looking into the nodes before and after.
+    /// Found by looking into the nodes before the event and at its end: keys asked for in between that are now held
+    /// by a node that did not hold them.
     pub remap_measured: Option<Remap>,
+    /// By the difference of the topologies, over all keys seen when the event fired.
+    pub remap_all: Option<Remap>,
     /// Gets after the event of keys whose owner changed or lost its memory, and of all others, until the next event.
     pub affected: HitCount,
     pub unaffected: HitCount,
@@ -297,7 +301,7 @@ pub enum Recovery {
     Unknown,
     /// Not before the next event or the end of the run: infinite to a threshold.
     Never,
-    /// Seconds and gets from the event to the start of the first window that was back.
+    /// Seconds and gets from the event to the end of the first window that was back.
     After { seconds: f64, requests: u64 },
 }
 
@@ -393,7 +397,7 @@ pub struct NodeTotal {
     pub node: String,
     /// `node` or `router`.
     pub role: String,
-    /// Present at the end of the run.
+    /// Running at the end of the run.
     pub up: bool,
     /// Share of all gets that reached nodes, and of items held at the end.
     pub get_share: f64,

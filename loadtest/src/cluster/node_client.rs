@@ -1,0 +1,105 @@
+//! Talks to one node directly, beside the load: statistics, flushes, and which of some keys it holds.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// A node that does not answer in this time is down, for our purposes.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Keys asked for together.
+const BATCH: usize = 200;
+const LINES_MAX: usize = 10_000;
+
+/// A connection used for one question after the other.
+#[derive(Debug)]
+pub struct NodeClient {
+    stream: BufReader<TcpStream>,
+}
+
+impl NodeClient {
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = tokio::time::timeout(TIMEOUT, TcpStream::connect(address)).await??;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// The general statistics by name.
+    pub async fn stats(&mut self) -> io::Result<HashMap<String, String>> {
+        self.within(async |stream| {
+            stream.write_all(b"stats\r\n").await?;
+            let mut stats = HashMap::new();
+            for _ in 0..LINES_MAX {
+                let line = line(stream).await?;
+                match line.strip_prefix("STAT ").and_then(|rest| rest.split_once(' ')) {
+                    Some((name, value)) => stats.insert(name.to_owned(), value.to_owned()),
+                    None if line == "END" => return Ok(stats),
+                    None => return Err(unexpected(&line)),
+                };
+            }
+            Err(unexpected("statistics without end"))
+        })
+        .await
+    }
+
+    pub async fn flush_all(&mut self) -> io::Result<()> {
+        self.within(async |stream| {
+            stream.write_all(b"flush_all\r\n").await?;
+            match line(stream).await?.as_str() {
+                "OK" => Ok(()),
+                other => Err(unexpected(other)),
+            }
+        })
+        .await
+    }
+
+    /// For each key whether the node has it. Values are not sent, and with `mg` on our nodes nothing is bumped.
+    pub async fn holds(&mut self, keys: &[Vec<u8>]) -> io::Result<Vec<bool>> {
+        let mut held = Vec::with_capacity(keys.len());
+        for batch in keys.chunks(BATCH) {
+            let mut request = Vec::with_capacity(batch.len() * 32);
+            for key in batch {
+                request.extend_from_slice(b"mg ");
+                request.extend_from_slice(key);
+                request.extend_from_slice(b" s\r\n");
+            }
+            self.within(async |stream| {
+                stream.write_all(&request).await?;
+                for _ in batch {
+                    let line = line(stream).await?;
+                    held.push(match line.get(..2) {
+                        Some("HD") => true,
+                        Some("EN") => false,
+                        _ => return Err(unexpected(&line)),
+                    });
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(held)
+    }
+
+    async fn within<R>(
+        &mut self,
+        exchange: impl AsyncFnOnce(&mut BufReader<TcpStream>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        tokio::time::timeout(TIMEOUT, exchange(&mut self.stream)).await?
+    }
+}
+
+async fn line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    if stream.read_line(&mut line).await? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    line.truncate(line.trim_end().len());
+    Ok(line)
+}
+
+fn unexpected(line: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected answer {line:?}"))
+}

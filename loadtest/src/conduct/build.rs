@@ -1,0 +1,131 @@
+//! From a scenario's words to the parts that run: keys, source, pace.
+
+use std::sync::Arc;
+
+use super::RunError;
+use crate::drive::lookaside::Pace;
+use crate::drive::source::Source;
+use crate::measure::outcome::WorkloadFacts;
+use crate::scenario::{LoadMode, Popularity as Wanted, Scenario, TraceSource};
+use crate::workload::arrival::{Nanos, Schedule};
+use crate::workload::keyspace::KeySpace;
+use crate::workload::popularity::Popularity;
+use crate::workload::seed::stream;
+use crate::workload::trace::{Row, Trace};
+
+/// What is the same for every run of a scenario, and slow to make.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub keys: Arc<KeySpace>,
+    pub rows: Option<Arc<[Row]>>,
+    pub popularity: Option<Popularity>,
+    /// Every key keeps one value length.
+    pub lens_fixed: bool,
+    describe: String,
+    footprint_bytes: u64,
+}
+
+/// Reads the trace or draws the key space.
+pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
+    let workload = &scenario.workload;
+    let (seed, n) = (scenario.seed, workload.keys);
+    if let Wanted::Trace(spec) = &workload.popularity {
+        let trace = match &spec.source {
+            TraceSource::TwitterC52 => Trace::twitter_c52(spec.limit)?,
+            TraceSource::File(path) => Trace::open(path, spec.limit)?,
+        };
+        let lens_fixed = trace.rows.iter().all(|row| row.value_len == trace.keys.value_len(row.key));
+        let describe =
+            format!("trace {}, {} requests, {} keys", trace.name, trace.rows.len(), trace.keys.len());
+        return Ok(Prepared {
+            footprint_bytes: trace.keys.footprint_bytes(),
+            keys: Arc::new(trace.keys),
+            rows: Some(trace.rows.into()),
+            popularity: None,
+            lens_fixed,
+            describe,
+        });
+    }
+    let (popularity, name) = match workload.popularity {
+        Wanted::Uniform => (Popularity::uniform(n, seed), "uniform".to_owned()),
+        Wanted::Zipf { alpha } => (
+            Popularity::zipf(n, alpha, seed).ok_or_else(|| RunError::Popularity(format!("zipf {alpha}")))?,
+            format!("zipf {alpha}"),
+        ),
+        Wanted::Hotspot { data, ops } => {
+            (Popularity::hotspot(n, data, ops, seed), format!("hot spot {ops} of requests to {data} of keys"))
+        }
+        Wanted::Trace(_) => unreachable!("returned above"),
+    };
+    let count = u32::try_from(n).map_err(|_too_many| RunError::Popularity(format!("{n} keys")))?;
+    let keys = KeySpace::numbered(count, &workload.key_size, &workload.value_size, seed);
+    Ok(Prepared {
+        footprint_bytes: keys.footprint_bytes(),
+        keys: Arc::new(keys),
+        rows: None,
+        popularity: Some(popularity),
+        lens_fixed: true,
+        describe: format!("{name} over {n} keys"),
+    })
+}
+
+impl Prepared {
+    /// A source at its beginning.
+    #[must_use]
+    pub fn source(&self, scenario: &Scenario) -> Source {
+        let repeat = matches!(&scenario.workload.popularity, Wanted::Trace(spec) if spec.repeat);
+        match (&self.rows, &self.popularity) {
+            (Some(rows), _) => Source::Replay { rows: Arc::clone(rows), position: 0, repeat },
+            (None, Some(popularity)) => Source::Drawn {
+                popularity: popularity.clone(),
+                mix: scenario.workload.mix,
+                random: stream(scenario.seed, "requests", 0),
+                keys: Arc::clone(&self.keys),
+            },
+            (None, None) => unreachable!("prepared with one of the two"),
+        }
+    }
+
+    #[must_use]
+    pub fn facts(&self, scenario: &Scenario) -> WorkloadFacts {
+        let (mode, rate) = match scenario.load.mode {
+            LoadMode::Open { rate, .. } => ("open", Some(rate)),
+            LoadMode::Closed { .. } => ("closed", None),
+        };
+        WorkloadFacts {
+            describe: self.describe.clone(),
+            mode: mode.to_owned(),
+            rate,
+            keys: u64::from(self.keys.len()),
+            footprint_bytes: self.footprint_bytes,
+            backend_capacity: (scenario.backend.capacity > 0.0).then_some(scenario.backend.capacity),
+        }
+    }
+}
+
+/// How requests start, from `now` on.
+pub(super) fn pace(scenario: &Scenario, now: Nanos) -> Pace {
+    match scenario.load.mode {
+        LoadMode::Open { rate, arrival } => Pace::Open {
+            schedule: Box::new(Schedule::new(arrival, rate, now, stream(scenario.seed, "arrivals", 0))),
+            max_in_flight: scenario.load.max_in_flight,
+        },
+        LoadMode::Closed { pipeline } => Pace::Closed { window: pipeline * scenario.load.connections },
+    }
+}
+
+/// Gets per window in which dips and recovery are read: a second's worth in the open loop; 5,000 in a replay, as in
+/// the published figures it is compared with.
+pub(super) fn window_gets(scenario: &Scenario) -> u64 {
+    const REPLAY_WINDOW: u64 = 5_000;
+    const OPEN_WINDOW_MAX: u64 = 20_000;
+    let replayed = matches!(scenario.workload.popularity, Wanted::Trace(_));
+    match scenario.load.mode {
+        LoadMode::Open { rate, .. } if !replayed => {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            let thousands = (rate / 1000.0).round().clamp(1.0, 1e6) as u64;
+            (thousands * 1000).min(OPEN_WINDOW_MAX)
+        }
+        LoadMode::Open { .. } | LoadMode::Closed { .. } => REPLAY_WINDOW,
+    }
+}

@@ -1,0 +1,179 @@
+//! What a change of the cluster will do to every key, worked out on another thread before it happens; and what it did,
+//! found by looking into the nodes.
+
+use std::sync::Arc;
+
+use cluster::{Placement, Topology};
+
+use super::RunError;
+use super::build::Prepared;
+use crate::cluster::Cluster;
+use crate::cluster::node_client::NodeClient;
+use crate::drive::lookaside::{Change, Lookaside};
+use crate::drive::source::Upcoming;
+use crate::measure::outcome::Remap;
+use crate::measure::theory::{ColdCurve, Mixture};
+
+/// A change and what is predicted of it.
+#[derive(Debug, Clone)]
+pub(super) struct Planned {
+    pub change: Change,
+    /// Over all keys seen.
+    pub remap: Option<Remap>,
+    /// The scheme's formula for the share of keys.
+    pub formula: Option<f64>,
+    /// Owners before, and gets per key until the plan was made.
+    pub owners_before: Arc<[u16]>,
+    pub gets_before: Vec<u32>,
+}
+
+/// What the working out needs to know.
+pub(super) struct Question {
+    /// Members and topology before and after; node numbers of the members after, in list order.
+    pub old: Topology,
+    pub new: Topology,
+    pub new_members: Vec<usize>,
+    /// Nodes that lose their memory.
+    pub lost: Vec<u16>,
+    pub owners: Arc<[u16]>,
+    pub gets: Vec<u32>,
+    pub upcoming: Option<Upcoming>,
+    pub warm: Option<f64>,
+}
+
+/// Owners of all keys: node numbers.
+pub(super) fn owners(
+    prepared: &Prepared,
+    topology: &Topology,
+    members: &[usize],
+) -> Result<Arc<[u16]>, RunError> {
+    let placement = Placement::new(topology)?;
+    let numbers: Vec<u16> =
+        members.iter().map(|number| u16::try_from(*number).expect("at most a few dozen nodes")).collect();
+    let mut scratch = Vec::new();
+    let keys = &prepared.keys;
+    Ok((0..keys.len()).map(|key| numbers[placement.owner(keys.text(key, &mut scratch))]).collect())
+}
+
+/// Works it out. Takes milliseconds to seconds, by the number of keys: not for the driving thread.
+pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, RunError> {
+    let Question { old, new, new_members, lost, owners: owners_before, gets, upcoming, warm } = question;
+    let moved_at_all = old != new;
+    let owners_after =
+        if moved_at_all { owners(prepared, &new, &new_members)? } else { Arc::clone(&owners_before) };
+    let moved = |key: usize| owners_before[key] != owners_after[key];
+    let affected: Arc<[bool]> =
+        (0..owners_before.len()).map(|key| moved(key) || lost.contains(&owners_before[key])).collect();
+    let remap = moved_at_all.then(|| remap_of((0..gets.len()).filter(|key| gets[*key] > 0), &gets, moved));
+    let (mut cold, mut all) = (0_u64, 0_u64);
+    for (gets, affected) in gets.iter().zip(affected.iter()) {
+        all += u64::from(*gets);
+        cold += if *affected { u64::from(*gets) } else { 0 };
+    }
+    let mixture = warm.filter(|_| all > 0).map(|warm| Mixture {
+        warm,
+        cold_share: cold as f64 / all as f64,
+        cold: match (&upcoming, &prepared.popularity) {
+            (Some(upcoming), _) => ColdCurve::replayed(upcoming.keys(), prepared.keys.len()),
+            (None, Some(popularity)) => {
+                ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys()).at_most(warm)
+            }
+            (None, None) => ColdCurve::default(),
+        },
+    });
+    Ok(Planned {
+        change: Change { owners: owners_after, lost, affected, mixture },
+        remap,
+        formula: moved_at_all.then(|| cluster::predict::remapped(&old, &new)),
+        owners_before,
+        gets_before: gets,
+    })
+}
+
+/// The share of these keys that moved, plain and weighted by gets.
+fn remap_of(keys: impl Iterator<Item = usize>, gets: &[u32], moved: impl Fn(usize) -> bool) -> Remap {
+    let (mut n, mut moved_n, mut weight, mut moved_weight) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for key in keys {
+        let gets = u64::from(gets[key]);
+        n += 1;
+        weight += gets;
+        if moved(key) {
+            moved_n += 1;
+            moved_weight += gets;
+        }
+    }
+    let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    Remap {
+        keys: n,
+        moved: moved_n,
+        key_fraction: share(moved_n, n),
+        request_weighted: share(moved_weight, weight),
+    }
+}
+
+/// Which nodes held each of some keys at one moment: one bit per node number.
+#[derive(Debug, Clone)]
+pub(super) struct Residency {
+    pub keys: Vec<u32>,
+    pub holders: Vec<u64>,
+}
+
+/// The keys worth looking at: stored ones, the most asked for first, since those will be asked for again.
+pub(super) fn sample(core: &Lookaside, gets: &[u32], count: usize) -> Vec<u32> {
+    let mut keys: Vec<u32> =
+        (0..u32::try_from(gets.len()).unwrap_or(u32::MAX)).filter(|key| core.is_stored(*key)).collect();
+    keys.sort_by_key(|key| std::cmp::Reverse(gets[*key as usize]));
+    keys.truncate(count);
+    keys
+}
+
+/// Looks into every running node. `None` if one does not answer, or speaks no meta commands.
+pub(super) async fn look(cluster: &Cluster, prepared: &Prepared, keys: Vec<u32>) -> Option<Residency> {
+    let mut scratch = Vec::new();
+    let texts: Vec<Vec<u8>> = keys.iter().map(|key| prepared.keys.text(*key, &mut scratch).to_vec()).collect();
+    let mut holders = vec![0_u64; keys.len()];
+    // Numbers past the 64th have no bit; a cluster that large is not looked into.
+    for (number, node) in cluster.nodes().iter().enumerate().filter(|(_, node)| node.is_up()) {
+        let bit = 1_u64.checked_shl(u32::try_from(number).ok()?)?;
+        let held = match NodeClient::connect(node.address).await {
+            Ok(mut client) => client.holds(&texts).await,
+            Err(error) => Err(error),
+        };
+        match held {
+            Ok(held) => {
+                for (holders, held) in holders.iter_mut().zip(held) {
+                    *holders |= if held { bit } else { 0 };
+                }
+            }
+            Err(error) => {
+                tracing::warn!(node = node.name, %error, "the node could not be looked into");
+                return None;
+            }
+        }
+    }
+    Some(Residency { keys, holders })
+}
+
+/// What was predicted and what is found, over the same keys: those that one node held before, and that were asked for
+/// since.
+pub(super) fn compare(
+    planned: &Planned,
+    before: &Residency,
+    after: &Residency,
+    gets_now: &[u32],
+) -> (Remap, Remap) {
+    let clean: Vec<usize> = (0..before.keys.len())
+        .filter(|at| {
+            let key = before.keys[*at] as usize;
+            before.holders[*at].count_ones() == 1 && gets_now[key] > planned.gets_before[key]
+        })
+        .collect();
+    let gets: Vec<u32> = clean.iter().map(|at| planned.gets_before[before.keys[*at] as usize]).collect();
+    let predicted = remap_of(0..clean.len(), &gets, |n| {
+        let key = before.keys[clean[n]] as usize;
+        planned.owners_before[key] != planned.change.owners[key]
+    });
+    let measured =
+        remap_of(0..clean.len(), &gets, |n| after.holders[clean[n]] & !before.holders[clean[n]] != 0);
+    (predicted, measured)
+}

@@ -1,0 +1,60 @@
+//! Carries a scenario out: cluster up, phases and events in their order, cluster down, outcome.
+
+mod build;
+mod change;
+mod matrix;
+mod timeline;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch as tokio_watch;
+
+pub use build::{Prepared, prepare};
+
+use crate::cluster::ClusterError;
+use crate::drive::shell::ConnectError;
+use crate::live::Observer;
+use crate::measure::outcome::Outcome;
+use crate::scenario::Scenario;
+use crate::workload::trace::TraceError;
+
+/// What a run needs beside its scenario.
+pub struct Stage {
+    /// Where the logs of its processes go.
+    pub logs: PathBuf,
+    pub observer: Arc<dyn Observer>,
+    /// Becomes true when the user wants to stop; what was measured until then is still told.
+    pub interrupt: tokio_watch::Receiver<bool>,
+}
+
+/// A run that says nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The scenario's trace: the user's to mend.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("{source}: {cause}", cause = source.source)]
+    Connect { #[from] source: ConnectError },
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("the {0} distribution cannot be drawn from")]
+    Popularity(String),
+    #[error("the topology cannot be used: {0}")]
+    Placement(#[from] cluster::PlacementError),
+    #[error("a helper thread ended early")]
+    Helper,
+}
+
+/// Runs a scenario: one run, or every case of its matrix. Must be called inside a `LocalSet` on a thread that lives as
+/// long as the cluster (the kernel ends our children with the thread that started them).
+pub async fn run(scenario: &Scenario, stage: &Stage) -> Result<Outcome, RunError> {
+    let prepared = prepare(scenario)?;
+    match &scenario.matrix {
+        None => timeline::run(scenario, &prepared, stage).await,
+        Some(cases) => matrix::run(scenario, cases, &prepared, stage).await,
+    }
+}
