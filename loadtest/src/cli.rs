@@ -37,6 +37,9 @@ pub fn main(mut args: Vec<OsString>) -> ExitCode {
     if args.len() <= 1 {
         args.extend(MAIN_JOB.map(OsString::from));
     }
+    if let Some(code) = crate::cluster::process::hidden_command(&args) {
+        return code;
+    }
     // clap prints its own message and leaves with 2 for a bad command line, 0 for --help.
     let cli = Cli::parse_from(args);
     let exit = match cli.command {

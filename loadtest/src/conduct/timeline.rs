@@ -73,6 +73,8 @@ struct Run<'a> {
     hit_rate: Option<f64>,
     random: crate::workload::seed::Random,
     interrupted: bool,
+    /// An event could not be carried out: the rest of the timeline would mean nothing.
+    broken: bool,
     warm: Option<f64>,
 }
 
@@ -85,17 +87,14 @@ pub(super) async fn run(scenario: &Scenario, prepared: &Prepared, stage: &Stage)
     let mut tasks = JoinSet::new();
     tasks.spawn_local(watch::watch(Rc::clone(&run.watch), run.epoch));
     let (driving, own_cpu) = (clock::now(), procfs::cpu_nanos(std::process::id()));
-    let driven = run.drive().await;
+    run.drive().await;
     let drove_seconds = driving.elapsed().as_secs_f64();
     let own_cpu = procfs::cpu_nanos(std::process::id()).zip(own_cpu).map(|(after, before)| after - before);
-    if driven.is_ok() {
-        run.settle().await;
-    }
+    run.settle().await;
     tasks.shutdown().await;
     watch::look(&run.watch, run.epoch, &mut HashMap::new()).await;
     let mut outcome = run.tell(own_cpu.unwrap_or(0) as f64 / 1e9, drove_seconds);
     run.cluster.shutdown().await;
-    driven?;
     outcome.cluster = facts;
     outcome.started_unix_seconds = started_unix;
     outcome.elapsed_seconds = started.elapsed().as_secs_f64();
@@ -148,6 +147,7 @@ impl<'a> Run<'a> {
             hit_rate: None,
             random: stream(scenario.seed, "events", 0),
             interrupted: false,
+            broken: false,
             warm: None,
         };
         run.watch.borrow_mut().follow(&run.cluster);
@@ -177,21 +177,20 @@ impl<'a> Run<'a> {
 
     // ---- the timeline ----
 
-    async fn drive(&mut self) -> Result<(), RunError> {
+    async fn drive(&mut self) {
         let start = self.shell.now();
         self.shell.with(|core, now| {
             core.start(pace(self.scenario, now), now);
         });
         let mut pending: Vec<&Event> = self.scenario.events.iter().collect();
         for phase in 0..self.scenario.phases.len() {
-            if self.interrupted {
+            if self.interrupted || self.broken {
                 break;
             }
             self.begin_phase(phase);
-            self.run_phase(&mut pending, start).await?;
+            self.run_phase(&mut pending, start).await;
         }
         self.shell.with(|core, _| core.run(false));
-        Ok(())
     }
 
     fn begin_phase(&mut self, number: usize) {
@@ -213,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     /// Until the phase is over, or the user interrupts.
-    async fn run_phase(&mut self, pending: &mut Vec<&'a Event>, run_start: Nanos) -> Result<(), RunError> {
+    async fn run_phase(&mut self, pending: &mut Vec<&'a Event>, run_start: Nanos) {
         let length = self.scenario.phases[self.phase].length;
         loop {
             let (now, issued) = (self.shell.now(), self.shell.core().issued());
@@ -255,7 +254,7 @@ impl<'a> Run<'a> {
             let over = now >= end_time || issued >= end_request || steady || exhausted;
             if *self.stage.interrupt.borrow() {
                 self.interrupted = true;
-                return Ok(());
+                return;
             }
             if due.is_some() || over {
                 if !standing {
@@ -267,9 +266,12 @@ impl<'a> Run<'a> {
                 match due {
                     Some(place) => {
                         let event = pending.remove(place);
-                        self.fire(event).await?;
+                        self.fire(event).await;
+                        if self.broken {
+                            return;
+                        }
                     }
-                    None => return Ok(()),
+                    None => return,
                 }
                 continue;
             }
@@ -308,7 +310,7 @@ impl<'a> Run<'a> {
 
     // ---- events ----
 
-    async fn fire(&mut self, event: &Event) -> Result<(), RunError> {
+    async fn fire(&mut self, event: &Event) {
         let (at, gets) = (self.shell.now(), self.shell.core().recorder.totals().gets);
         let mut fired = Fired {
             card: EventCard {
@@ -341,9 +343,10 @@ impl<'a> Run<'a> {
         self.log(format!("event {}", fired.card.label));
         if let Err(error) = &carried_out {
             fired.card.error = Some(error.to_string());
+            self.log(format!("event {} failed: {error}", fired.card.label));
+            self.broken = true;
         }
         self.fired.push(fired);
-        carried_out
     }
 
     async fn carry_out(&mut self, action: &Action, fired: &mut Fired) -> Result<(), RunError> {
