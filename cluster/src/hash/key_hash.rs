@@ -73,9 +73,13 @@ impl KeyHash {
         }
     }
 
-    /// The hash of that name.
+    /// The hash of that name. libmemcached's own names for two of them, `default` and `crc`, will do too.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|hash| hash.name() == name)
+        match name {
+            "default" => Some(Self::OneAtATime),
+            "crc" => Some(Self::Crc32),
+            _ => Self::ALL.iter().copied().find(|hash| hash.name() == name),
+        }
     }
 
     /// The hash of `key`.
