@@ -1,7 +1,7 @@
-//! Instructions per message, counted by valgrind: the figure that does not depend on the machine's mood.
+//! Instructions and allocations per message, counted by valgrind: figures that do not depend on the machine's mood.
 //!
-//! `cargo bench -p protocol --bench instructions [NAME]` runs itself under callgrind, once with many rounds and once
-//! with few, and divides the difference.
+//! `cargo bench -p protocol --bench instructions [NAME]` runs itself under valgrind, once with many rounds and once with
+//! few, and divides the difference.
 
 mod cases;
 
@@ -21,21 +21,21 @@ fn main() {
         return;
     }
     let wanted = args.first().map_or("", String::as_str);
-    println!("{:<28} instructions per message", "case");
+    println!(
+        "{:<24} {:>12} {:>12}   per message",
+        "case", "instructions", "allocations"
+    );
     for case in cases::all().iter().filter(|case| case.name.contains(wanted)) {
-        match (count(case.name, FEW), count(case.name, MANY)) {
-            (Some(few), Some(many)) => {
-                println!(
-                    "{:<28} {:>8.1}",
-                    case.name,
-                    (many - few) as f64 / ((MANY - FEW) * case.messages) as f64
-                );
-            }
-            _ => {
-                println!("valgrind did not run: is it installed?");
-                return;
-            }
-        }
+        let per_message = |count: fn(&str, u64) -> Option<u64>| {
+            let (few, many) = (count(case.name, FEW)?, count(case.name, MANY)?);
+            Some((many - few) as f64 / ((MANY - FEW) * case.messages) as f64)
+        };
+        let (Some(instructions), Some(allocations)) = (per_message(instructions), per_message(allocations))
+        else {
+            println!("valgrind did not run: is it installed?");
+            return;
+        };
+        println!("{:<24} {instructions:>12.1} {allocations:>12.1}", case.name);
     }
 }
 
@@ -51,15 +51,35 @@ fn run(name: &str, rounds: u64) {
 }
 
 /// The instructions of a whole process that runs the case so often.
-fn count(name: &str, rounds: u64) -> Option<u64> {
+fn instructions(name: &str, rounds: u64) -> Option<u64> {
+    let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    valgrind(&tool, name, rounds)?
+        .split_once("Collected :")?
+        .1
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Its allocations.
+fn allocations(name: &str, rounds: u64) -> Option<u64> {
+    let report = valgrind(&["--tool=memcheck"], name, rounds)?;
+    let allocations = report
+        .split_once("total heap usage:")?
+        .1
+        .split_whitespace()
+        .next()?;
+    allocations.replace(',', "").parse().ok()
+}
+
+fn valgrind(tool: &[&str], name: &str, rounds: u64) -> Option<String> {
     let program = std::env::current_exe().ok()?;
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(tool)
         .arg(program)
         .args(["--run", name, &rounds.to_string()])
         .output()
         .ok()?;
-    let report = String::from_utf8_lossy(&output.stderr).into_owned();
-    let total = report.lines().find_map(|line| line.split("Collected :").nth(1))?;
-    total.trim().parse().ok()
+    Some(String::from_utf8_lossy(&output.stderr).into_owned())
 }

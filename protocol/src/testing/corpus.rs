@@ -121,6 +121,9 @@ fn escape(text: &str) -> Option<(Vec<u8>, usize)> {
 
 fn repeat(text: &str) -> Option<(Vec<u8>, usize)> {
     let end = text.find('}')?;
-    let (what, times) = text.get(1..end).filter(|inner| !inner.contains('{'))?.rsplit_once('*')?;
+    let (what, times) = text
+        .get(1..end)
+        .filter(|inner| !inner.contains('{'))?
+        .rsplit_once('*')?;
     Some((what.as_bytes().repeat(times.parse().ok()?), end + 1))
 }
