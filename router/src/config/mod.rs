@@ -184,3 +184,6 @@ pub(crate) fn from_servers(options: &Options, servers: &[String]) -> Value {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

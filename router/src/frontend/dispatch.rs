@@ -231,8 +231,8 @@ impl Core {
             quiet,
             note,
         });
-        self.front.counters.flows.set(self.front.flows.len() as u64);
-        self.front.woken.push(id);
+        // At once: its first legs are queued before whatever the client asks next.
+        self.run_flow(id);
     }
 
     /// A get that failed at its first server.

@@ -19,6 +19,8 @@ pub(crate) mod prefix;
 pub(crate) mod random;
 pub(crate) mod replicated;
 pub(crate) mod root;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -562,7 +562,7 @@ impl Core {
         }
     }
 
-    fn run_flow(&mut self, id: Id<crate::flow::Flow>) {
+    pub(crate) fn run_flow(&mut self, id: Id<crate::flow::Flow>) {
         let Some(mut answer) = self.front.flows.get_mut(id).and_then(|flow| flow.answer.take()) else {
             return;
         };
@@ -585,10 +585,8 @@ impl Core {
 
     /// Queues the legs that flows asked for.
     fn send_legs(&mut self) {
-        loop {
-            let Some(leg) = self.front.wishes.outgoing.borrow_mut().pop() else {
-                return;
-            };
+        let mut outgoing = self.front.wishes.outgoing.take();
+        for leg in outgoing.drain(..) {
             let to = ReplyTo::Leg {
                 id: leg.flow,
                 leg: leg.leg,
@@ -620,6 +618,7 @@ impl Core {
                 }
             }
         }
+        *self.front.wishes.outgoing.borrow_mut() = outgoing;
     }
 
     fn flush_servers(&mut self) {

@@ -1,0 +1,180 @@
+//! Configurations that are read, and mistakes with the words they earn.
+
+use std::time::Duration;
+
+use super::check::Defaults;
+use super::{Config, parse};
+
+fn defaults() -> Defaults {
+    Defaults {
+        server_timeout: Duration::from_secs(1),
+        connect_timeout: Duration::from_secs(1),
+        host_id: "host".to_owned(),
+    }
+}
+
+/// Reads and checks: the names of the pools, or the complaint.
+fn check(text: &str) -> Result<String, String> {
+    let source = parse(text).map_err(|error| error.to_string())?;
+    let config = Config::check(source, &defaults(), 1).map_err(|error| error.to_string())?;
+    let pools: Vec<&str> = config.pools.iter().map(|view| view.pool.name.as_str()).collect();
+    Ok(pools.join(" "))
+}
+
+#[test]
+fn files_as_mcrouter_reads_them() {
+    for (claim, text) in [
+        (
+            "comments and trailing commas",
+            r#"{ /* pools */ "pools": {"A": {"servers": ["h:1", "h:2",],},}, // one
+                "route": "PoolRoute|A", }"#,
+        ),
+        (
+            "a route that is an object, with a hash in words and one in full",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "route": {"type": "PoolRoute", "pool": "A", "hash": {"hash_func": "Ch3", "salt": "s"}}}"#,
+        ),
+        (
+            "a failover in shorthand, down to the ground",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "route": {"type": "FailoverRoute", "children": ["PoolRoute|A", "NullRoute"]}}"#,
+        ),
+        (
+            "the children of a handle in one word",
+            r#"{"pools": {"A": {"servers": ["h:1", "h:2"]}}, "route": "AllSyncRoute|Pool|A"}"#,
+        ),
+        (
+            "an operation selector as in mcrouter's wiki",
+            r#"{"pools": {"A": {"servers": ["h:1", "h:2"]}},
+                "route": {"type": "OperationSelectorRoute",
+                          "operation_policies": {"add": "AllSyncRoute|Pool|A", "delete": "AllSyncRoute|Pool|A",
+                                                 "get": "LatestRoute|Pool|A", "set": "AllSyncRoute|Pool|A",
+                                                 "lease-get": "NullRoute"}}}"#,
+        ),
+        (
+            "prefixes, in a prefix",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "route": {"type": "PrefixSelectorRoute", "wildcard": "ErrorRoute|no",
+                          "policies": {"a": {"type": "PrefixSelectorRoute", "policies": {"ab": "PoolRoute|A"}}}}}"#,
+        ),
+        (
+            "named handles, whichever comes first",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "named_handles": [{"type": "FailoverRoute", "name": "safe", "children": ["plain"]},
+                                  {"type": "PoolRoute", "name": "plain", "pool": "A"}],
+                "route": "safe"}"#,
+        ),
+        (
+            "routes with aliases",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "routes": [{"aliases": ["/a/a/", "/./././"], "route": "PoolRoute|A"}]}"#,
+        ),
+        (
+            "a pool that inherits",
+            r#"{"pools": {"A": {"inherit": "B", "server_timeout": 200}, "B": {"servers": ["h:1"], "get_errors": "error"}},
+                "route": "PoolRoute|A"}"#,
+        ),
+        (
+            "a pool defined where it is used",
+            r#"{"route": {"type": "PoolRoute", "pool": {"name": "P", "servers": ["n=h:1"]}}}"#,
+        ),
+    ] {
+        let text = text.replace("/./././", "/././");
+        assert!(check(&text).is_ok(), "{claim}: {:?}", check(&text));
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
+    let with_route = |route: &str| format!(r#"{{"pools": {{"A": {{"servers": ["h:1", "h:2"]}}}}, "route": {route}}}"#);
+    for (text, complaint) in [
+        (String::new(), "config: expected an object, found nothing"),
+        ("{".to_owned(), "config: "),
+        ("[]".to_owned(), "config: expected an object, found a list"),
+        ("{}".to_owned(), "config: needs \"route\" or \"routes\""),
+        (
+            with_route("\"PoolRote|A\""),
+            "route: unknown route handle \"PoolRote\"; did you mean \"PoolRoute\"?",
+        ),
+        (
+            with_route("\"PoolRoute|B\""),
+            "route: unknown pool \"B\"; known are A",
+        ),
+        (
+            with_route(r#"{"type": "PoolRoute", "pol": "A"}"#),
+            "route.pol: unknown key \"pol\"; did you mean \"pool\"?",
+        ),
+        (
+            with_route(r#"{"type": "PoolRoute", "pool": "A", "rates": {}}"#),
+            "route.rates: this setting of mcrouter's is not supported",
+        ),
+        (
+            with_route(r#"{"type": "FailoverRoute", "children": ["PoolRoute|A", {"type": "AlSyncRoute"}]}"#),
+            "route.children[1].type: unknown route handle \"AlSyncRoute\"; did you mean \"AllSyncRoute\"?",
+        ),
+        (
+            with_route("\"WarmUpRoute|A\""),
+            "route: WarmUpRoute is not supported",
+        ),
+        (
+            with_route(r#"{"type": "OperationSelectorRoute", "operation_policies": {"delet": "NullRoute"}}"#),
+            "route.operation_policies.delet: unknown operation \"delet\"; did you mean \"delete\"?",
+        ),
+        (
+            with_route(r#"{"type": "PoolRoute", "pool": "A", "hash": "kitama"}"#),
+            "route.hash: unknown hash \"kitama\"",
+        ),
+        (
+            with_route(r#"{"type": "FailoverRoute", "children": [], "failover_errors": ["timout"]}"#),
+            "route.failover_errors[0]: unknown error \"timout\"; did you mean \"timeout\"?",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1", "h"]}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.servers[1]: \"h\": expected HOST:PORT",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["x=h:1", "x=h:2"]}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.servers[1]: server name \"x\" is given twice in this pool",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": [], "sever_timeout": 1}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.sever_timeout: unknown key \"sever_timeout\"; did you mean \"server_timeout\"?",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": [], "server_timeout": "5"}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.server_timeout: \"5\" is not a time with its unit",
+        ),
+        (
+            r#"{"pools": {"A": {"inherit": "B"}, "B": {"inherit": "A"}}, "route": "NullRoute"}"#.to_owned(),
+            "circle",
+        ),
+        (
+            r#"{"named_handles": {"a": "b", "b": "a"}, "route": "a"}"#.to_owned(),
+            "circle",
+        ),
+        (
+            r#"{"route": "NullRoute", "macros": {}}"#.to_owned(),
+            "macros: this setting of mcrouter's is not supported",
+        ),
+    ] {
+        let error = check(&text).expect_err(&text);
+        assert!(error.contains(complaint), "{text}\n said: {error}\n  for: {complaint}");
+    }
+}
+
+#[test]
+fn another_list_of_servers_changes_that_pool_and_nothing_else() {
+    let source = parse(r#"{"pools": {"A": {"servers": ["h:1"], "hash": "ketama", "weights": [2]}, "B": {"servers": ["h:9"]}},
+                          "route": "PoolRoute|A"}"#)
+    .expect("good");
+    let config = Config::check(source, &defaults(), 1).expect("good");
+    let changed = config
+        .with_servers("A", vec!["h:1".to_owned(), "n2=h:2".to_owned()], None, None)
+        .expect("there is a pool A");
+    let changed = Config::check(changed, &defaults(), 2).expect("still good");
+    let names: Vec<&str> = changed.pools[0].pool.servers.iter().map(|server| server.name.as_str()).collect();
+    assert_eq!(names, ["h:1", "n2"]);
+    assert_ne!(changed.checksum(), config.checksum());
+    let error = config.with_servers("C", Vec::new(), None, None).expect_err("there is no pool C");
+    assert_eq!(error.to_string(), "pool: unknown pool \"C\"; known are A, B");
+}

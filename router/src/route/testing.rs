@@ -1,0 +1,344 @@
+//! Servers that record what they are asked and say what they are told to: for tests of the route tree, without a
+//! socket. Stories are checked in [`stories`].
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::{Builder, Handle, Routed};
+use crate::config::Config;
+use crate::config::check::Defaults;
+use crate::flow::{Caller, Flow, Wishes};
+use crate::pool::Destination;
+use crate::reply::{Kind, Reply};
+use crate::request::{Expect, OwnedRequest, Single};
+use crate::stats::DestinationCounters;
+use crate::upstream::connection::Limits;
+use crate::upstream::error::UpstreamError;
+use crate::upstream::{ReplyTo, Upstream};
+use crate::worker::arena::{Arena, Id};
+use crate::worker::ready::{Readiness, SocketWaker, Token};
+use protocol::{RequestDecoder, Response, ResponseDecoder, ResponseStep, Step};
+
+/// A tree over servers that record.
+pub(crate) struct Recording {
+    root: Handle,
+    servers: Arena<Upstream>,
+    destinations: Vec<(Id<Upstream>, Arc<Destination>)>,
+}
+
+impl Recording {
+    pub(crate) fn of(config: &str) -> Self {
+        let defaults = Defaults {
+            server_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            host_id: "host".to_owned(),
+        };
+        let source = crate::config::parse(config).expect("JSON");
+        let config = Config::check(source, &defaults, 1).expect("a good configuration");
+        let ready = Arc::new(Readiness::default());
+        let mut servers = Arena::new();
+        let mut destinations: Vec<(Id<Upstream>, Arc<Destination>)> = Vec::new();
+        let limits = Limits {
+            timeouts_until_tko: 3,
+            max_inflight: 10,
+        };
+        let mut connect = |destination: &Arc<Destination>| {
+            if let Some((id, _)) = destinations.iter().find(|(_, known)| known == destination) {
+                return *id;
+            }
+            let id = servers.insert_with(|id: Id<Upstream>| {
+                let waker = SocketWaker::new(Token::Upstream(id.index()), &ready);
+                Upstream::new(Arc::clone(destination), Arc::new(DestinationCounters::default()), waker, &limits)
+            });
+            destinations.push((id, Arc::clone(destination)));
+            id
+        };
+        let mut builder = Builder {
+            connect: &mut connect,
+            named: ahash::AHashMap::new(),
+        };
+        let root = builder.once(&config.root);
+        drop(builder);
+        Self {
+            root,
+            servers,
+            destinations,
+        }
+    }
+
+    fn name(&self, id: Id<Upstream>) -> &str {
+        let found = self.destinations.iter().find(|(known, _)| *known == id);
+        found.map_or("?", |(_, destination)| &destination.name)
+    }
+
+    fn owned(line: &str) -> OwnedRequest {
+        let bytes = line.replace('~', "\r\n");
+        let mut decoder = RequestDecoder::new(protocol::Limits::default());
+        let Step::Request { request, .. } = decoder.next(bytes.as_bytes()) else {
+            panic!("no request: {line}");
+        };
+        OwnedRequest::new(&Single::of(&request).expect("one key"))
+    }
+
+    /// Where the fast way sends a request: a server's name, `name?` if others may be asked after a failure, or what
+    /// else becomes of it.
+    pub(crate) fn fast(&self, line: &str) -> String {
+        let request = Self::owned(line);
+        let routing = crate::request::Routing {
+            op: request.op,
+            key: &request.key,
+        };
+        match self.root.route(routing, &self.servers) {
+            Routed::To(id) => self.name(id).to_owned(),
+            Routed::Try(id) => format!("{}?", self.name(id)),
+            Routed::Nothing => "nothing".to_owned(),
+            Routed::Refused(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
+            Routed::Composite => "composite".to_owned(),
+        }
+    }
+
+    /// Carries a request out. `says` gives each server's replies in turn (`timeout` for none; `~` ends a line; the last
+    /// goes on). Returns who was asked what, in order, then the answer.
+    pub(crate) fn play(&self, line: &str, says: &[(&str, &[&str])]) -> String {
+        let mut flows: Arena<Flow> = Arena::new();
+        let legs = Rc::new(RefCell::new(Vec::new()));
+        let wishes = Rc::new(Wishes::default());
+        let request = Self::owned(line);
+        let (op, expect) = (request.op, request.expect);
+        let root = Rc::clone(&self.root);
+        let id = flows.insert_with(|id| Flow {
+            answer: Some(root.call(Rc::new(request), Caller::new(id, &legs, &wishes))),
+            legs: Rc::clone(&legs),
+            to: ReplyTo::Nobody,
+            op,
+            expect,
+            quiet: false,
+            note: bytes::Bytes::new(),
+        });
+        let mut answer = flows.get_mut(id).and_then(|flow| flow.answer.take()).expect("an answer");
+        let mut asked = Vec::new();
+        let mut turns = std::collections::HashMap::new();
+        for _ in 0..20 {
+            if let Poll::Ready(reply) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                asked.push(format!("=> {}", tell(&reply)));
+                return asked.join("\n");
+            }
+            for leg in wishes.outgoing.take() {
+                let name = self.name(leg.to).to_owned();
+                let wire = String::from_utf8_lossy(&leg.request.wire).replace("\r\n", "~");
+                asked.push(format!("{name}: {wire}"));
+                let turn = turns.entry(name.clone()).or_insert(0_usize);
+                let (_, lines) = says.iter().find(|(server, _)| *server == name).expect("a server that says something");
+                let said = lines.get(*turn).or(lines.last()).expect("a reply");
+                *turn += 1;
+                legs.borrow_mut()[leg.leg as usize] = Some(reply(said, leg.request.expect));
+            }
+        }
+        panic!("no answer to {line}: {asked:?}");
+    }
+}
+
+fn reply(said: &str, expect: Expect) -> Reply {
+    let gets = crate::pool::GetErrors::Miss;
+    if said == "timeout" {
+        return Reply::Failed {
+            error: UpstreamError::Timeout,
+            gets,
+        };
+    }
+    let bytes = said.replace('~', "\r\n");
+    let ResponseStep::Response { response, .. } = ResponseDecoder::default().next(bytes.as_bytes()) else {
+        panic!("no reply: {said}");
+    };
+    let kind = match (&response, expect) {
+        (Response::Value { .. }, Expect::Retrieval) => Kind::Hit,
+        (Response::End, Expect::Retrieval) => Kind::Miss,
+        (response, expect) => Kind::of(response, expect).expect("a reply to the request"),
+    };
+    Reply::Said {
+        kind,
+        bytes: bytes.into(),
+    }
+}
+
+fn tell(reply: &Reply) -> String {
+    match reply {
+        Reply::Said { bytes, .. } => String::from_utf8_lossy(bytes).replace("\r\n", "~"),
+        Reply::Failed { error, .. } => error.name().to_owned(),
+    }
+}
+
+mod stories {
+    use super::Recording;
+
+    const POOLS: &str = r#""pools": {"A": {"servers": ["a=h:1"]}, "B": {"servers": ["b=h:2"]},
+                                     "AB": {"servers": ["a=h:1", "b=h:2"], "hash": "rendezvous"},
+                                     "R": {"servers": ["x=h:3", "y=h:4", "z=h:5"]}}"#;
+
+    fn tree(route: &str) -> Recording {
+        Recording::of(&format!("{{{POOLS}, \"route\": {route}}}"))
+    }
+
+    #[test]
+    fn one_server_is_the_fast_way_through_any_number_of_handles() {
+        let routes = tree(
+            r#"{"type": "OperationSelectorRoute",
+                "default_policy": {"type": "PrefixSelectorRoute",
+                                   "policies": {"a": "PoolRoute|A", "ab": "PoolRoute|B", "n": "NullRoute"}},
+                "operation_policies": {"delete": "ErrorRoute|no deletes", "set": "AllSyncRoute|PoolRoute|A"}}"#,
+        );
+        for (line, goes) in [
+            ("get a~", "a"),
+            ("get abc~", "b"),
+            ("mg abc v~", "b"),
+            ("mg YWJj b v~", "b"),
+            ("incr ac 1~", "a"),
+            ("get n~", "nothing"),
+            ("get zzz~", "SERVER_ERROR no route for this key: no prefix fits and there is no wildcard"),
+            ("delete a~", "SERVER_ERROR no deletes"),
+            ("md a~", "SERVER_ERROR no deletes"),
+            ("set zzz 0 0 1~x~", "a"),
+        ] {
+            assert_eq!(routes.fast(line), goes, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_failover_goes_on_after_failures_and_only_then() {
+        let route = r#"{"type": "FailoverRoute", "children": ["PoolRoute|A", "PoolRoute|B"]}"#;
+        assert_eq!(tree(route).fast("get k~"), "a?");
+        assert_eq!(tree(route).fast("set k 0 0 1~x~"), "composite");
+        for (line, says, story) in [
+            ("get k~", [("a", "END~"), ("b", "END~")], "a: get k~\n=> END~"),
+            (
+                "get k~",
+                [("a", "timeout"), ("b", "VALUE k 0 1~x~END~")],
+                "a: get k~\nb: get k~\n=> VALUE k 0 1~x~END~",
+            ),
+            (
+                "set k 0 0 1~x~",
+                [("a", "SERVER_ERROR oops~"), ("b", "STORED~")],
+                "a: set k 0 0 1~x~\nb: set k 0 0 1~x~\n=> STORED~",
+            ),
+            (
+                "delete k~",
+                [("a", "timeout"), ("b", "timeout")],
+                "a: delete k~\nb: delete k~\n=> timeout",
+            ),
+        ] {
+            let says = says.map(|(server, said)| (server, [said]));
+            let says: Vec<(&str, &[&str])> = says.iter().map(|(server, said)| (*server, said.as_slice())).collect();
+            assert_eq!(tree(route).play(line, &says), story);
+        }
+        let only_tko = r#"{"type": "FailoverRoute", "children": ["PoolRoute|A", "PoolRoute|B"],
+                           "failover_errors": {"updates": ["tko"]}}"#;
+        assert_eq!(
+            tree(only_tko).play("set k 0 0 1~x~", &[("a", &["timeout"])]),
+            "a: set k 0 0 1~x~\n=> timeout"
+        );
+    }
+
+    #[test]
+    fn all_sync_answers_the_worst_when_all_have_answered() {
+        let route = r#""AllSyncRoute|Pool|AB""#;
+        for (first, second, answer) in [
+            ("TOUCHED~", "NOT_FOUND~", "NOT_FOUND~"),
+            ("timeout", "TOUCHED~", "timeout"),
+            ("NOT_FOUND~", "timeout", "timeout"),
+            ("TOUCHED~", "TOUCHED~", "TOUCHED~"),
+        ] {
+            assert_eq!(
+                tree(route).play("touch k 1~", &[("a", &[first]), ("b", &[second])]),
+                format!("a: touch k 1~\nb: touch k 1~\n=> {answer}")
+            );
+        }
+    }
+
+    /// The servers of pool R in the order of key `k`: which one leads is the hash's business.
+    fn order(tree: &Recording) -> Vec<String> {
+        let mut found = Vec::new();
+        let routing = crate::request::Routing {
+            op: crate::request::Op::Get,
+            key: b"k",
+        };
+        tree.root.destinations(routing, &mut found);
+        found.iter().map(|destination| destination.name.clone()).collect()
+    }
+
+    #[test]
+    fn replicas_are_kept_alike_whatever_the_leader_decides() {
+        let tree = tree(r#""ReplicatedPoolRoute|R""#);
+        let order = order(&tree);
+        let [l, f, g] = [&order[0], &order[1], &order[2]].map(String::as_str);
+        assert_eq!(tree.fast("get k~"), format!("{l}?"));
+        let play = |line: &str, says: [&[&str]; 3]| tree.play(line, &[(l, says[0]), (f, says[1]), (g, says[2])]);
+
+        assert_eq!(
+            play("get k~", [&["timeout"], &["END~"], &["END~"]]),
+            format!("{l}: get k~\n{f}: get k~\n=> END~")
+        );
+        assert_eq!(
+            play("delete k~", [&["NOT_FOUND~"], &["DELETED~"], &["NOT_FOUND~"]]),
+            format!("{l}: delete k~\n{f}: delete k~\n{g}: delete k~\n=> DELETED~")
+        );
+        assert!(
+            play("delete k~", [&["DELETED~"], &["timeout"], &["DELETED~"]]).ends_with("=> timeout"),
+            "a delete that one replica did not hear of is no success"
+        );
+        assert_eq!(
+            play("add k 0 0 1~x~", [&["NOT_STORED~"], &["STORED~"], &["STORED~"]]),
+            format!("{l}: add k 0 0 1~x~\n=> NOT_STORED~"),
+            "what the leader refuses nobody stores"
+        );
+        assert_eq!(
+            play("cas k 1 2 1 77~x~", [&["STORED~"], &["STORED~"], &["STORED~"]]),
+            format!("{l}: cas k 1 2 1 77~x~\n{f}: set k 1 2 1~x~\n{g}: set k 1 2 1~x~\n=> STORED~"),
+            "what the leader stored all store"
+        );
+        assert_eq!(
+            play("incr k 1~", [&["8~"], &["8~"], &["5~", "DELETED~"]]),
+            format!("{l}: incr k 1~\n{f}: incr k 1~\n{g}: incr k 1~\n{g}: delete k~\n=> 8~"),
+            "a replica that counts differently loses the key"
+        );
+        assert!(
+            play("set k 0 0 1~x~", [&["STORED~"], &["timeout"], &["STORED~"]]).ends_with("=> STORED~"),
+            "a set is done when a replica has it"
+        );
+        assert_eq!(
+            play(
+                "set k 0 0 1~x~",
+                [
+                    &["STORED~", "DELETED~"],
+                    &["SERVER_ERROR object too large for cache~", "NOT_FOUND~"],
+                    &["STORED~", "DELETED~"]
+                ]
+            ),
+            format!(
+                "{l}: set k 0 0 1~x~\n{f}: set k 0 0 1~x~\n{g}: set k 0 0 1~x~\n\
+                 {l}: delete k~\n{f}: delete k~\n{g}: delete k~\n=> SERVER_ERROR object too large for cache~"
+            ),
+            "what one replica will not hold none keeps"
+        );
+    }
+
+    #[test]
+    fn a_routing_prefix_is_for_the_router_and_comes_back_to_the_client() {
+        let tree = Recording::of(&format!(
+            r#"{{{POOLS}, "routes": [{{"aliases": ["/././"], "route": "PoolRoute|A"}},
+                                   {{"aliases": ["/b/b/"], "route": "PoolRoute|B"}}]}}"#
+        ));
+        assert_eq!(tree.fast("get k~"), "a");
+        assert_eq!(tree.fast("get /x/y/k~"), "a", "no route has this prefix: it is part of the key");
+        assert_eq!(
+            tree.play("get /b/b/k~", &[("b", &["VALUE k 0 1~x~END~"])]),
+            "b: get k~\n=> VALUE /b/b/k 0 1~x~END~"
+        );
+        assert_eq!(
+            tree.play("set /b/b/k 0 0 1~x~", &[("b", &["STORED~"])]),
+            "b: set k 0 0 1~x~\n=> STORED~"
+        );
+    }
+}
