@@ -10,8 +10,29 @@ use crate::command;
 /// The main job: what `cargo run --release` does.
 const MAIN_JOB: [&str; 2] = ["run", "builtin:trace-c52"];
 
+const EXAMPLES: &str = "\
+Without a command: run builtin:trace-c52, the main job (a real trace, a node joins, a node leaves; under two minutes).
+
+Examples:
+  loadtest list                                          what comes with the program
+  loadtest run builtin:add-node                          a fifth node joins four; report in ./runs/
+  loadtest run builtin:add-node --set cluster.hash=modulo    the same under another hash
+  loadtest predict builtin:add-node                      the same, as arithmetic
+  loadtest check my.toml                                 is my scenario valid, and what would it do
+  loadtest topology --router 127.0.0.1:11211 --nodes 127.0.0.1:11311,127.0.0.1:11312
+
+Exit codes: 0 all thresholds held; 99 one did not; 1 the run failed; 2 bad input; 3 the load generator could not keep
+its schedule, so the figures mean nothing; 130 interrupted (artefacts were written).
+How to write a scenario and read a report: docs/loadtest.md";
+
 #[derive(Debug, Parser)]
-#[command(name = "loadtest", version, about = "Changes a cache cluster under load and measures cold against warm hit rate")]
+#[command(
+    name = "loadtest",
+    version,
+    about = "Changes a cache cluster under load, measures cold against warm hit rate, and compares it with theory",
+    after_help = EXAMPLES,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,6 +46,10 @@ enum Command {
     Check(command::check::CheckArgs),
     /// Draw a run's report again from its folder, without a cluster
     Report(command::report::ReportArgs),
+    /// Say what theory expects of a scenario, without starting anything
+    Predict(command::predict::PredictArgs),
+    /// Find out whether a running cluster is sharded, replicated, or something else
+    Topology(command::topology::TopologyArgs),
     /// List the built-in scenarios with their purpose, length and theory
     List,
     /// One-phase run without a file, with memtier-style flags
@@ -46,6 +71,8 @@ pub fn main(mut args: Vec<OsString>) -> ExitCode {
         Command::Run(args) => command::run::main(&args),
         Command::Check(args) => command::check::main(&args),
         Command::Report(args) => command::report::main(&args),
+        Command::Predict(args) => command::predict::main(&args),
+        Command::Topology(args) => command::topology::main(&args),
         Command::List => command::list::main(),
         Command::Bench(args) => command::bench::main(&args),
     };

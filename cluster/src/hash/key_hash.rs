@@ -73,13 +73,9 @@ impl KeyHash {
         }
     }
 
-    /// The hash of that name. libmemcached's own names for two of them, `default` and `crc`, will do too.
+    /// The hash of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "default" => Some(Self::OneAtATime),
-            "crc" => Some(Self::Crc32),
-            _ => Self::ALL.iter().copied().find(|hash| hash.name() == name),
-        }
+        Self::ALL.iter().copied().find(|hash| hash.name() == name)
     }
 
     /// The hash of `key`.

@@ -327,15 +327,6 @@ mod tests {
     }
 
     #[test]
-    fn libmemcacheds_names_for_key_hashes_will_do() {
-        assert_eq!("modulo:crc".parse(), Ok(HashKind::Modulo(KeyHash::Crc32)));
-        assert_eq!(
-            "ketama-libmemcached:default".parse(),
-            "ketama-libmemcached".parse::<HashKind>()
-        );
-    }
-
-    #[test]
     fn an_unknown_name_is_told_the_nearest_valid_one() {
         for (written, nearest) in [
             ("rendevous", "rendezvous"),

@@ -3,8 +3,10 @@
 pub mod bench;
 pub mod check;
 pub mod list;
+pub mod predict;
 pub mod report;
 pub mod run;
+pub mod topology;
 
 use std::io::Write as _;
 

@@ -1,7 +1,6 @@
 //! `loadtest run`: a scenario from start to verdict.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -9,7 +8,7 @@ use tokio::task::LocalSet;
 
 use crate::conduct::{self, RunError, Stage};
 use crate::exit::Exit;
-use crate::live::{Observer, ViewKind};
+use crate::live::ViewKind;
 use crate::measure::outcome::Outcome;
 use crate::report::{self, Artefacts, Verdict};
 use crate::scenario::{self, Scenario, threshold};
@@ -57,11 +56,13 @@ pub fn main(args: &RunArgs) -> Exit {
     };
     outcome.thresholds = threshold::judge(&scenario.thresholds, &outcome);
     let written = artefacts.write(&outcome, &toml);
-    let printed = super::print(&format!(
-        "{}report: {}\n",
-        report::end_card(&outcome),
-        artefacts.report_html().display()
-    ));
+    let printed = super::print(&match (args.view, &written) {
+        (ViewKind::Json, _) => format!("{}\n", serde_json::json!({"type": "outcome", "outcome": &outcome})),
+        (_, Ok(())) => {
+            format!("{}report: {}\n", report::end_card(&outcome), artefacts.report_html().display())
+        }
+        (_, Err(_)) => report::end_card(&outcome),
+    });
     if let Err(error) = written {
         eprintln!("loadtest: {error}");
         return Exit::RunError;
@@ -74,7 +75,7 @@ fn perform(scenario: &Scenario, artefacts: &Artefacts, view: ViewKind) -> Result
     let (interrupted, interrupt) = watch::channel(false);
     let stage = Stage {
         logs: artefacts.folder().join("logs"),
-        observer: observer(view),
+        observer: crate::live::start(view, scenario),
         interrupt,
     };
     let local = LocalSet::new();
@@ -97,9 +98,4 @@ fn perform(scenario: &Scenario, artefacts: &Artefacts, view: ViewKind) -> Result
         listening.abort();
         outcome
     })
-}
-
-fn observer(view: ViewKind) -> Arc<dyn Observer> {
-    let _ = view;
-    Arc::new(crate::live::Silent)
 }

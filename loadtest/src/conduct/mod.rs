@@ -1,6 +1,6 @@
 //! Carries a scenario out: cluster up, phases and events in their order, cluster down, outcome.
 
-mod build;
+pub(crate) mod build;
 mod change;
 mod matrix;
 mod timeline;

@@ -1,24 +1,40 @@
-//! Progress while a run happens. The run loop sends `Progress` snapshots; a view draws them and never slows the run.
+//! Progress while a run happens. The run loop sends `Update`s; a view draws them on a thread of its own and never slows
+//! or breaks the run: what it cannot take it loses.
 
+mod frame;
+mod plain;
+mod tui;
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::scenario::Scenario;
+
+/// Updates a slow terminal may fall behind before the newest are lost.
+const QUEUE_MAX: usize = 256;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ViewKind {
-    /// `tui` on a terminal, `plain` elsewhere.
+    /// `tui` if stderr is a terminal, `plain` elsewhere.
     Auto,
-    /// A few lines redrawn in place.
+    /// A few lines redrawn in place, on stderr.
     Tui,
-    /// One line a second.
+    /// One line a second, on stderr.
     Plain,
-    /// One JSON object a second, and the outcome as the last line.
+    /// One JSON object a second on stdout, and the outcome as the last line.
     Json,
     /// Nothing until the end card.
     Quiet,
 }
 
 /// What is known right now; sent up to ten times a second.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// Since the start of the run.
     pub elapsed: Duration,
@@ -48,7 +64,8 @@ pub struct Progress {
 }
 
 /// What the run loop tells a view.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Update {
     Progress(Progress),
     /// A line worth keeping: a phase began, an event fired, a node answered.
@@ -66,3 +83,79 @@ pub struct Silent;
 impl Observer for Silent {
     fn update(&self, _update: Update) {}
 }
+
+/// Starts the view that was asked for. Dropping it ends the view and leaves the terminal as it was.
+#[must_use]
+pub fn start(kind: ViewKind, scenario: &Scenario) -> Arc<dyn Observer> {
+    let stage = frame::Stage::new(scenario);
+    match resolved(kind) {
+        ViewKind::Tui => threaded(move |updates| tui::draw(&stage, &updates, std::io::stderr())),
+        ViewKind::Plain => threaded(move |updates| plain::draw(&stage, &updates, std::io::stderr())),
+        ViewKind::Json => threaded(|updates| json(&updates, std::io::stdout())),
+        ViewKind::Auto | ViewKind::Quiet => Arc::new(Silent),
+    }
+}
+
+/// `auto` decided: a terminal that can move its cursor gets the tui.
+fn resolved(kind: ViewKind) -> ViewKind {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match kind {
+        ViewKind::Auto if std::io::stderr().is_terminal() && !dumb => ViewKind::Tui,
+        ViewKind::Auto => ViewKind::Plain,
+        chosen => chosen,
+    }
+}
+
+struct Threaded {
+    updates: Option<SyncSender<Update>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+fn threaded(draw: impl FnOnce(Receiver<Update>) + Send + 'static) -> Arc<dyn Observer> {
+    let (sender, receiver) = sync_channel(QUEUE_MAX);
+    match std::thread::Builder::new().name("view".to_owned()).spawn(move || draw(receiver)) {
+        Ok(thread) => Arc::new(Threaded { updates: Some(sender), thread: Mutex::new(Some(thread)) }),
+        // A run without a view is still a run.
+        Err(_) => Arc::new(Silent),
+    }
+}
+
+impl Observer for Threaded {
+    fn update(&self, update: Update) {
+        if let Some(updates) = &self.updates {
+            // Full or gone: the view is behind or its output is closed; the run goes on.
+            let _ = updates.try_send(update);
+        }
+    }
+}
+
+impl Drop for Threaded {
+    fn drop(&mut self) {
+        self.updates = None;
+        let thread = self.thread.get_mut().ok().and_then(Option::take);
+        if let Some(thread) = thread {
+            // A view that panicked has nothing left to clear.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One object a second: logs as they come, the latest progress of each second.
+fn json(updates: &Receiver<Update>, mut out: impl Write) {
+    let mut next_second = 0;
+    for update in updates {
+        if let Update::Progress(progress) = &update {
+            if progress.elapsed.as_secs() < next_second {
+                continue;
+            }
+            next_second = progress.elapsed.as_secs() + 1;
+        }
+        let written = serde_json::to_string(&update).map(|line| writeln!(out, "{line}"));
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

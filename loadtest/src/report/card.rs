@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::number::{UNKNOWN, count, factor, millis, percent, seconds, short_count, whole_time};
+use super::table::columns;
 use super::verdict::{Verdict, score};
 use super::words;
 use crate::measure::outcome::{Case, EventCard, Outcome, Remap};
@@ -35,7 +36,8 @@ pub fn text(outcome: &Outcome) -> String {
 fn heading(outcome: &Outcome, out: &mut String) {
     let (held, all) = score(outcome);
     let verdict = Verdict::of(outcome);
-    let score = if all == 0 { String::new() } else { format!(" {held}/{all}") };
+    let counts = matches!(verdict, Verdict::Passed | Verdict::Failed | Verdict::Invalid);
+    let score = if all == 0 || !counts { String::new() } else { format!(" {held}/{all}") };
     let generator = &outcome.generator;
     let requests = outcome.totals.offered.max(outcome.cases.iter().map(|case| case.requests).sum());
     let health = if generator.valid {
@@ -62,7 +64,7 @@ fn events(outcome: &Outcome, out: &mut String) {
         ["event", "warm", "low", "predicted", "to 95 %", "backend peak", "miss debt", "remapped keys / requests"].map(str::to_owned),
     ];
     rows.extend(outcome.events.iter().map(event_row));
-    table(&rows, out);
+    out.push_str(&columns(&rows));
 }
 
 fn event_row(card: &EventCard) -> [String; 8] {
@@ -162,7 +164,7 @@ fn cases(cases: &[Case], out: &mut String) {
             case.within_tolerance.map_or("", |within| if within { "ok" } else { "OFF" }).to_owned(),
         ]);
     }
-    table(&rows, out);
+    out.push_str(&columns(&rows));
     if let Some(reference) = cases.iter().find_map(|case| case.reference) {
         let _ = writeln!(
             out,
@@ -175,23 +177,6 @@ fn cases(cases: &[Case], out: &mut String) {
 fn recovered(case: &Case) -> String {
     let reference = case.reference.map_or(String::new(), |reference| format!(" ({})", short_count(reference.recovery_requests as f64)));
     case.recovery_requests.map_or("never".to_owned(), |requests| short_count(requests as f64)) + &reference
-}
-
-/// Left-aligned columns, two spaces between, nothing trailing.
-fn table<const N: usize>(rows: &[[String; N]], out: &mut String) {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
 }
 
 /// Text from a scenario on one line, control characters replaced.

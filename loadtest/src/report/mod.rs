@@ -5,6 +5,7 @@ mod card;
 mod csv;
 mod html;
 pub mod number;
+pub mod table;
 mod verdict;
 mod words;
 

@@ -55,7 +55,7 @@ fn worst(outcome: &Outcome) -> String {
             None => String::new(),
         };
     };
-    let theory = event.predicted.low.map_or(String::new(), |low| format!(", where theory said {}", percent(Some(low))));
+    let theory = event.predicted.low.map_or(String::new(), |low| format!(" (theory said {})", percent(Some(low))));
     let back = match event.recovery_95 {
         Recovery::After { seconds, requests: 0 } if seconds <= 0.0 => " and never left 95 % of warm".to_owned(),
         Recovery::After { seconds: time, .. } => format!(" and was back after {}", seconds(time)),
@@ -64,7 +64,7 @@ fn worst(outcome: &Outcome) -> String {
     };
     let subject = if changes(outcome) == 1 { "The one change" } else { "The costliest change" };
     format!(
-        "{subject}, {}, took the hit rate from {} to {} at its lowest{theory}{back}.",
+        "{subject}, “{}”, took the hit rate from {} to {} at its lowest{theory}{back}.",
         event.label,
         percent(Some(warm)),
         percent(Some(low))

@@ -38,7 +38,7 @@ fn figures(card: &EventCard) -> String {
         ("Warm", percent(card.warm), String::new()),
         ("Lowest", percent(card.low), predicted(card.predicted.low.map(|low| percent(Some(low))))),
         ("Back to 95 %", words::recovery_short(card.recovery_95), predicted(theory_requests)),
-        ("Backend peak", factor(card.amplification), predicted(card.predicted.amplification.map(|value| factor(Some(value))))),
+        ("Backend peak", factor(card.amplification), predicted(card.predicted.amplification.map(|value| format!("≤ {}", factor(Some(value)))))),
         ("Miss debt", debt(card), card.miss_debt_seconds.map_or(String::new(), |value| small(format!("{} of normal load", seconds(value.max(0.0)))))),
         ("Keys moved", remap.map_or(UNKNOWN.to_owned(), |remap| percent(Some(remap.key_fraction))), predicted(formula)),
         ("Requests moved", remap.map_or(UNKNOWN.to_owned(), |remap| percent(Some(remap.request_weighted))), predicted(card.remap_predicted.map(|remap| percent(Some(remap.request_weighted))))),

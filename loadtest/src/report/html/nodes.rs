@@ -147,5 +147,11 @@ fn slices(rows: &[NodeRow], name: &str, end: f64, cells: usize) -> Vec<Cell> {
         cell.up = row.up;
         cell.seen = true;
     }
+    // Samples are a second apart, more or less: a slice that none fell into looks like the one before.
+    for at in 1..cells.saturating_sub(1) {
+        if !out[at].seen && out[at - 1].seen && out[at + 1].seen {
+            out[at] = out[at - 1];
+        }
+    }
     out
 }

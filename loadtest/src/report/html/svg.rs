@@ -192,15 +192,22 @@ pub(super) fn dip(outcome: &Outcome, index: usize) -> String {
     let _ = write!(out, "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"6\" y2=\"130\"/>");
     out.push_str(&frame.path("line measured", rows.iter().map(|row| (x_of(row, requests), row.hit_rate))));
     out.push_str(&frame.path("line predicted", rows.iter().map(|row| (x_of(row, requests), row.predicted))));
-    let label = |value: f64| if requests { format!("+{} requests", short_count(value)) } else { format!("+{}", seconds(value)) };
-    let step = nice_step((to - at) / 3.0);
+    let label = |value: f64| if requests { format!("+{} gets", short_count(value)) } else { format!("+{}", seconds(value)) };
+    let step = nice_step((to - at) / 4.0);
     let _ = write!(
         out,
-        "<text class=\"tick\" x=\"{:.1}\" y=\"146\" text-anchor=\"middle\">event</text><text class=\"tick\" x=\"{:.1}\" y=\"146\" text-anchor=\"middle\">{}</text>",
-        frame.x(at),
-        frame.x(at + 2.0 * step),
-        label(2.0 * step)
+        "<text class=\"tick\" x=\"{:.1}\" y=\"146\" text-anchor=\"middle\">event</text>",
+        frame.x(at)
     );
+    // The furthest round distance whose label still fits.
+    if let Some(ahead) = [3.0, 2.0, 1.0].map(|steps| steps * step).into_iter().find(|ahead| frame.x(at + ahead) < 312.0) {
+        let x = frame.x(at + ahead);
+        let _ = write!(
+            out,
+            "<line class=\"tick-mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"130\" y2=\"134\"/><text class=\"tick\" x=\"{x:.1}\" y=\"146\" text-anchor=\"middle\">{}</text>",
+            label(ahead)
+        );
+    }
     out.push_str("</svg>");
     out
 }

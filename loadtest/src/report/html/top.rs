@@ -20,7 +20,8 @@ pub(super) fn section(outcome: &Outcome) -> String {
         Verdict::Invalid | Verdict::Interrupted => "!",
     };
     let (held, all) = score(outcome);
-    let score = if all == 0 { String::new() } else { format!(" <span class=\"score\">{held}/{all}</span>") };
+    let counts = matches!(verdict, Verdict::Passed | Verdict::Failed | Verdict::Invalid);
+    let score = if all == 0 || !counts { String::new() } else { format!(" <span class=\"score\">{held}/{all}</span>") };
     format!(
         "<header class=\"verdict {tone}\">\n<div class=\"title\"><span class=\"pill\"><span aria-hidden=\"true\">{mark}</span> {}{score}</span>\
          <h1>{}</h1><button type=\"button\" class=\"js\" id=\"theme\" aria-label=\"Switch between light and dark\">◐</button></div>\n\

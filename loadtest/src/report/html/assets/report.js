@@ -56,14 +56,6 @@
             const text = event.label.slice(0, 32), width = ctx.measureText(text).width;
             const start = Math.min(Math.max(x - width / 2, u.bbox.left), u.bbox.left + u.bbox.width - width);
             if (start > labelEnd) { ctx.fillStyle = color("ink"); ctx.fillText(text, start, u.bbox.top - 9 * scale); labelEnd = start + width + 10 * scale; }
-            if (event.warm != null) {
-              const next = data.events[index + 1], y = u.valToPos(event.warm, "y", true);
-              const end = next ? Math.min(u.valToPos(next[state.x], "x", true), u.bbox.left + u.bbox.width) : u.bbox.left + u.bbox.width;
-              if (y >= u.bbox.top && y <= u.bbox.top + u.bbox.height) {
-                ctx.strokeStyle = color("warm"); ctx.setLineDash([6 * scale, 4 * scale]); ctx.lineWidth = 1.3 * scale;
-                ctx.beginPath(); ctx.moveTo(x, y); ctx.lineTo(end, y); ctx.stroke();
-              }
-            }
           }
         });
         ctx.restore();
@@ -71,11 +63,12 @@
     },
   };
 
+  const decades = (_, ticks) => ticks.map((v) => (Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-6 ? v : null));
   const axes = (yValues, yLabel, log) => {
     const base = { stroke: color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: color("rule"), width: 1 }, ticks: { stroke: color("rule"), width: 1, size: 4 } };
     return [
-      { ...base, grid: { show: false }, values: (_, ticks) => ticks.map((v) => (state.x === "t" ? short(v) : short(v))), label: state.x === "t" ? "seconds since the start" : "gets since the start", labelSize: 18, labelFont: "11px system-ui, sans-serif", size: 30 },
-      { ...base, values: (_, ticks) => ticks.map((v) => (v == null ? "" : yValues(v))), size: 62, label: yLabel, labelSize: 16, labelFont: "11px system-ui, sans-serif", filter: log ? (_, ticks) => ticks.map((v) => (Number.isInteger(Math.log10(v)) ? v : null)) : undefined },
+      { ...base, grid: { show: false }, values: (_, ticks) => ticks.map(short), label: state.x === "t" ? "seconds since the start" : "gets since the start", labelSize: 18, labelFont: "11px system-ui, sans-serif", size: 30 },
+      { ...base, ...(log ? { filter: decades, grid: { ...base.grid, filter: decades }, ticks: { ...base.ticks, filter: decades } } : {}), values: (_, ticks) => ticks.map((v) => (v == null ? "" : yValues(v))), size: 62, label: yLabel, labelSize: 16, labelFont: "11px system-ui, sans-serif" },
     ];
   };
 
@@ -86,7 +79,7 @@
       const { options, values } = build();
       const width = Math.max(holder.clientWidth - 20, 280);
       holder.textContent = "";
-      const chart = new uPlot({ width, height, padding: [id === "chart-hit" ? 24 : 10, 14, 0, 0], ...options }, values, holder);
+      const chart = new uPlot({ width, height, padding: [id === "chart-hit" ? 24 : 10, id === "chart-percentiles" ? 40 : 14, 0, 0], ...options }, values, holder);
       charts.push({ id, chart, holder });
     };
     draw();
@@ -99,7 +92,7 @@
         axes: axes(y.format, y.label, y.log),
         series: [{ label: state.x === "t" ? "at" : "after", value: (_, v) => atX(v) }, ...series],
         cursor: { sync: { key: "run" }, drag: { x: true, y: false }, points: { size: 6 } },
-        legend: { live: true },
+        legend: { live: true, markers: { dash: (u, i) => (u.series[i].dash ? (u.series[i].dash[0] < 4 ? "dotted" : "dashed") : "solid") } },
         plugins: [frames],
         bands,
         ...extra,
@@ -117,17 +110,22 @@
     const shown = known.flatMap((list) => list.filter((v, i) => v != null && inside[i] && (!state.range || (c[state.x][i] >= state.range[0] && c[state.x][i] <= state.range[1]))));
     const low = Math.min(...shown), high = Math.max(...shown);
     const fitted = shown.length > 1 && high > low ? [Math.max(0, low - (high - low) * 0.12), Math.min(1, high + (high - low) * 0.12)] : [0, 1];
+    const warm = c[state.x].map((v) => data.events.reduce((last, event) => (event.warm != null && event[state.x] <= v ? event.warm : last), null));
     timeSeries("chart-hit", 320, { scale: { range: () => (state.zoomY ? fitted : [0, 1]) }, format: (v) => trim(v * 100, state.zoomY ? 1 : 0) + " %", label: "hit rate" }, [
       line("lower edge", "measured", percent, { width: 0 }),
       line("upper edge", "measured", percent, { width: 0 }),
+      line("warm, before the event", "warm", percent, { width: 1.3, dash: [6, 4] }),
       line("all other keys", "unaffected", percent),
-      line("keys made cold", "affected", percent),
+      line("keys the event made cold", "affected", percent),
       line("measured", "measured", percent, { width: 2.2 }),
       line("predicted", "predicted", percent, { width: 2.2, dash: [2, 4] }),
-    ], [c.low, c.high, c.unaffected, c.affected, c.hit, c.predicted], [{ series: [2, 1], fill: color("band") }]);
+    ], [c.low, c.high, warm, c.unaffected, c.affected, c.hit, c.predicted], [{ series: [2, 1], fill: color("band") }]);
     const chart = charts[charts.length - 1];
     // The band's edges are drawn, not told.
-    chart.holder.querySelectorAll(".u-legend .u-series").forEach((row, index) => { if (index === 1 || index === 2) row.style.display = "none"; });
+    const rows = [...chart.holder.querySelectorAll(".u-legend .u-series")];
+    rows.forEach((row, index) => { if (index === 1 || index === 2) row.style.display = "none"; });
+    // The legend tells what matters first.
+    chart.holder.querySelector(".u-legend").append(...[6, 7, 3, 5, 4].map((index) => rows[index]));
   };
 
   const backend = () => {
@@ -172,9 +170,10 @@
     mount("chart-percentiles", 240, () => ({
       options: {
         scales: { x: { time: false, distr: 3, log: 10 }, y: { distr: 3, log: 10 } },
-        axes: (() => { const [x, y] = axes(millis, "time", true); return [{ ...x, label: "share of requests at least this fast", filter: (_, ticks) => ticks.map((v) => (Number.isInteger(Math.log10(v)) ? v : null)), values: (_, ticks) => ticks.map((v) => (v == null ? "" : name(v))) }, y]; })(),
+        axes: (() => { const [x, y] = axes(millis, "time", true); return [{ ...x, label: "share of requests at least this fast", filter: decades, ticks: { ...x.ticks, filter: decades }, values: (_, ticks) => ticks.map((v) => (v == null ? "" : name(v))) }, y]; })(),
         series: [{ label: "percentile", value: (_, v) => name(v) }, { ...line("response, from the intended start", "measured", millis, { width: 2, spanGaps: true }) }, { ...line("service, from sending", "predicted", millis, { spanGaps: true, dash: [5, 4] }) }],
         cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+        legend: { markers: { dash: (u, i) => (u.series[i].dash ? "dashed" : "solid") } },
       },
       values: [xs, on(entry.response), on(entry.service)],
     }));

@@ -1,0 +1,316 @@
+//! The theory of each event: which keys go cold, how warm the cluster is by then, what the mixture law makes of it.
+
+use std::collections::BTreeSet;
+
+use cluster::predict::Overload;
+use cluster::{HashKind, Placement, Server, Topology};
+
+use crate::command::check::action_text;
+use crate::conduct::build::{Prepared, prepare};
+use crate::measure::outcome::{Prediction, ratio};
+use crate::measure::theory::{ColdCurve, Mixture, STEP};
+use crate::scenario::{
+    Action, ClusterSpec, LoadMode, MatrixCase, Moment, NodeRef, Offset, OnNodeDown, PhaseKind, PhaseLength, Scenario,
+};
+use crate::workload::trace::Op;
+
+/// The warm rate is read over this many requests where no baseline phase says otherwise.
+const BASELINE_REQUESTS: u64 = 100_000;
+/// Expected requests are counted in parts of this, so that rarely asked-for keys keep their weight.
+const WEIGHT_PARTS: f64 = 1e12;
+
+/// Everything predicted of a scenario.
+pub(super) struct Outlook {
+    pub(super) keys: u64,
+    pub(super) footprint_bytes: u64,
+    pub(super) memory_bytes: u64,
+    pub(super) forecasts: Vec<Forecast>,
+    pub(super) warm_at_end: Option<f64>,
+}
+
+/// What is predicted of one event.
+pub(super) struct Forecast {
+    pub(super) what: String,
+    pub(super) at: String,
+    /// Hit rate just before.
+    pub(super) warm: f64,
+    /// Share of keys with another owner, from old map against new; `None` if no owner changes.
+    pub(super) key_fraction: Option<f64>,
+    /// Request-weighted share of keys that went cold, moved or forgotten.
+    pub(super) cold_share: f64,
+    pub(super) prediction: Prediction,
+    /// Requests per second, in the open loop.
+    pub(super) rate: Option<f64>,
+    /// The keys of a dead node miss for as long as it is dead.
+    pub(super) stays_cold: bool,
+    pub(super) overload: Option<Overload>,
+}
+
+/// The cluster as events change it.
+#[derive(Clone)]
+struct Members {
+    names: Vec<String>,
+    hash: HashKind,
+    /// Numbers given so far.
+    started: usize,
+    down: BTreeSet<String>,
+}
+
+impl Members {
+    fn new(nodes: usize, hash: HashKind) -> Self {
+        Self { names: (0..nodes).map(ClusterSpec::node_name).collect(), hash, started: nodes, down: BTreeSet::new() }
+    }
+
+    fn topology(&self) -> Topology {
+        Topology::new(self.hash, self.names.iter().map(Server::new))
+    }
+}
+
+/// Predicts every event of a scenario, or every case of its matrix.
+pub(super) fn outlook(scenario: &Scenario) -> Result<Outlook, String> {
+    let prepared = prepare(scenario).map_err(|error| error.to_string())?;
+    let theory = Theory { scenario, prepared: &prepared };
+    let mut forecasts = Vec::new();
+    let mut warm_at_end = None;
+    if let Some(matrix) = &scenario.matrix {
+        for case in &matrix.cases {
+            for hash in &matrix.hashes {
+                forecasts.push(theory.case(case, *hash)?);
+            }
+        }
+    } else {
+        let mut members = Members::new(scenario.cluster.nodes, scenario.cluster.hash);
+        for event in &scenario.events {
+            if matches!(event.action, Action::Rate { .. } | Action::Mark { .. }) {
+                continue;
+            }
+            let position = theory.position(&event.at)?;
+            let baseline = theory.baseline(&event.at);
+            let mut forecast = theory.event(&mut members, &event.action, position, baseline)?;
+            forecast.at.clone_from(&event.at_text);
+            forecasts.push(forecast);
+        }
+        warm_at_end = theory.warm(theory.length(scenario.phases.len())?, BASELINE_REQUESTS);
+    }
+    Ok(Outlook {
+        keys: u64::from(prepared.keys.len()),
+        footprint_bytes: prepared.keys.footprint_bytes(),
+        memory_bytes: scenario.cluster.node.memory_bytes * scenario.cluster.nodes as u64,
+        forecasts,
+        warm_at_end,
+    })
+}
+
+struct Theory<'a> {
+    scenario: &'a Scenario,
+    prepared: &'a Prepared,
+}
+
+impl Theory<'_> {
+    fn rate(&self) -> Option<f64> {
+        match self.scenario.load.mode {
+            LoadMode::Open { rate, .. } => Some(rate),
+            LoadMode::Closed { .. } => None,
+        }
+    }
+
+    /// Requests in `time`.
+    fn requests(&self, time: std::time::Duration) -> Result<u64, String> {
+        let rate = self.rate().ok_or("a closed loop goes as fast as it can: give phases and events in requests to predict them")?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a week at a million a second fits")]
+        let requests = (time.as_secs_f64() * rate).round() as u64;
+        Ok(requests)
+    }
+
+    /// Requests in the first `phases` phases.
+    fn length(&self, phases: usize) -> Result<u64, String> {
+        let mut sum = 0;
+        for phase in &self.scenario.phases[..phases] {
+            sum += match phase.length {
+                PhaseLength::Requests(requests) => requests,
+                PhaseLength::Time(time) | PhaseLength::UntilSteady { max: time, .. } => self.requests(time)?,
+                PhaseLength::TraceEnd => self.prepared.rows.as_ref().map_or(0, |rows| rows.len() as u64).saturating_sub(sum),
+            };
+        }
+        Ok(sum)
+    }
+
+    fn position(&self, moment: &Moment) -> Result<u64, String> {
+        let start = self.length(moment.phase.unwrap_or(0))?;
+        Ok(start + match moment.offset {
+            Offset::Time(time) => self.requests(time)?,
+            Offset::Requests(requests) => requests,
+        })
+    }
+
+    /// Requests over which the warm rate before a moment is read: the latest baseline phase, if it ends there.
+    fn baseline(&self, moment: &Moment) -> u64 {
+        let before = moment.phase.and_then(|index| self.scenario.phases[..index].last());
+        match before {
+            Some(phase) if phase.kind == PhaseKind::Baseline => match phase.length {
+                PhaseLength::Requests(requests) => requests,
+                PhaseLength::Time(time) => self.requests(time).unwrap_or(BASELINE_REQUESTS),
+                PhaseLength::UntilSteady { .. } | PhaseLength::TraceEnd => BASELINE_REQUESTS,
+            },
+            _ => BASELINE_REQUESTS,
+        }
+    }
+
+    /// Hit rate over the `baseline` requests before request `position`, nothing evicted but what Che's theory says.
+    fn warm(&self, position: u64, baseline: u64) -> Option<f64> {
+        if let Some(rows) = &self.prepared.rows {
+            let end = usize::try_from(position).unwrap_or(usize::MAX).min(rows.len());
+            let start = end.saturating_sub(usize::try_from(baseline).unwrap_or(usize::MAX));
+            let mut seen = vec![false; self.prepared.keys.len() as usize];
+            let (mut hits, mut gets) = (0, 0);
+            for (at, row) in rows[..end].iter().enumerate() {
+                let was_seen = std::mem::replace(&mut seen[row.key as usize], row.op != Op::Delete);
+                if row.op == Op::Get && at >= start {
+                    gets += 1;
+                    hits += u64::from(was_seen);
+                }
+            }
+            return ratio(hits, gets);
+        }
+        let popularity = cluster::predict::Popularity::from_keys(self.expected().into_iter().map(|weight| (weight, 1)));
+        let (keys, footprint) = (f64::from(self.prepared.keys.len()), self.prepared.keys.footprint_bytes() as f64);
+        let memory = (self.scenario.cluster.node.memory_bytes * self.scenario.cluster.nodes as u64) as f64;
+        let time = popularity.characteristic_time(keys * (memory / footprint.max(1.0)).min(1.0));
+        let middle = position.saturating_sub(baseline.min(position) / 2) as f64;
+        let cold = popularity.hit_rate_cold(middle, time);
+        let ttl = self.scenario.workload.ttl.zip(self.rate()).map_or(1.0, |(ttl, rate)| popularity.hit_rate_ttl(rate * ttl.base.as_secs_f64()));
+        Some(cold.min(ttl))
+    }
+
+    /// Requests expected per key, in parts.
+    fn expected(&self) -> Vec<u64> {
+        let Some(popularity) = &self.prepared.popularity else { return Vec::new() };
+        let keys = popularity.keys();
+        let total: f64 = (0..keys).map(|rank| popularity.weight(rank)).sum();
+        let mut weights = vec![0; self.prepared.keys.len() as usize];
+        for rank in 0..keys {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1e12")]
+            let parts = (popularity.weight(rank) / total * WEIGHT_PARTS).round().max(1.0) as u64;
+            if let Some(weight) = usize::try_from(popularity.key_of_rank(rank)).ok().and_then(|key| weights.get_mut(key)) {
+                *weight = parts;
+            }
+        }
+        weights
+    }
+
+    /// How often each key was asked for before request `position`; expected parts where requests are drawn.
+    fn weights(&self, position: u64) -> Vec<u64> {
+        let Some(rows) = &self.prepared.rows else { return self.expected() };
+        let mut weights = vec![0; self.prepared.keys.len() as usize];
+        for row in rows.iter().take(usize::try_from(position).unwrap_or(usize::MAX)).filter(|row| row.op == Op::Get) {
+            weights[row.key as usize] += 1;
+        }
+        weights
+    }
+
+    fn case(&self, case: &MatrixCase, hash: HashKind) -> Result<Forecast, String> {
+        let mut members = Members::new(case.nodes, hash);
+        let mut forecast = self.event(&mut members, &case.action, case.warm_requests, case.baseline_requests)?;
+        forecast.what = format!("{} {hash}", case.name);
+        forecast.at = format!("{} requests", crate::report::number::short_count(case.warm_requests as f64));
+        Ok(forecast)
+    }
+
+    fn event(&self, members: &mut Members, action: &Action, position: u64, baseline: u64) -> Result<Forecast, String> {
+        let weights = self.weights(position);
+        let before = members.clone();
+        let victim = self.victim(members, action, &weights)?;
+        let lost: Vec<String> = match action {
+            Action::Flush => members.names.clone(),
+            Action::FlushNode { .. } | Action::RestartNode { .. } => victim.iter().cloned().collect(),
+            _ => Vec::new(),
+        };
+        let mut stays_cold = false;
+        match action {
+            Action::AddNode { count } => {
+                for _ in 0..*count {
+                    members.names.push(ClusterSpec::node_name(members.started));
+                    members.started += 1;
+                }
+            }
+            Action::RemoveNode { .. } => members.names.retain(|name| Some(name) != victim.as_ref()),
+            Action::KillNode { .. } if self.scenario.cluster.on_node_down == OnNodeDown::Eject => {
+                members.names.retain(|name| Some(name) != victim.as_ref());
+            }
+            Action::KillNode { .. } => {
+                stays_cold = true;
+                members.down.extend(victim.clone());
+            }
+            Action::SetHash { hash } => members.hash = *hash,
+            _ => {}
+        }
+        let lost = if stays_cold { victim.iter().cloned().collect() } else { lost };
+        let (key_fraction, cold_share) = self.cold_share(&before, members, &lost, &weights)?;
+        let (old, new) = (before.topology(), members.topology());
+        let formula = (old != new).then(|| cluster::predict::remapped(&old, &new));
+        let warm = self.warm(position, baseline).ok_or("no get comes before the event: nothing to predict from")?;
+        let mixture = Mixture { warm, cold_share, cold: self.cold_curve(position, warm) };
+        let prediction = if stays_cold {
+            let low = Some((1.0 - cold_share) * warm);
+            Prediction { low, first_1k: low, first_5k: low, first_20k: low, amplification: mixture.told(STEP, None).amplification, ..Prediction::default() }
+        } else {
+            mixture.told(STEP, formula)
+        };
+        let capacity = self.scenario.backend.capacity;
+        let overload = self.rate().filter(|_| capacity > 0.0).zip(prediction.low).map(|(rate, low)| Overload::new(capacity, rate, warm, low));
+        Ok(Forecast { what: action_text(action), at: String::new(), warm, key_fraction, cold_share, prediction, rate: self.rate(), stays_cold, overload })
+    }
+
+    /// The node an action is about; `random` counts as the last, for want of a draw.
+    fn victim(&self, members: &Members, action: &Action, weights: &[u64]) -> Result<Option<String>, String> {
+        let (Action::RemoveNode { node } | Action::KillNode { node } | Action::RestartNode { node, .. } | Action::FlushNode { node }) = action else {
+            return Ok(None);
+        };
+        let up = members.names.iter().filter(|name| !members.down.contains(*name));
+        Ok(match node {
+            NodeRef::Name(name) => Some(name.clone()),
+            NodeRef::Last | NodeRef::Random => up.last().cloned(),
+            NodeRef::Hottest => {
+                let placement = Placement::new(&members.topology()).map_err(|error| error.to_string())?;
+                let mut load = vec![0_u64; members.names.len()];
+                let mut scratch = Vec::new();
+                for (key, weight) in (0..).zip(weights) {
+                    load[placement.owner(self.prepared.keys.text(key, &mut scratch))] += weight;
+                }
+                up.max_by_key(|name| members.names.iter().position(|other| other == *name).map(|index| load[index])).cloned()
+            }
+        })
+    }
+
+    /// Shares of keys with another owner, and of requests to keys whose copy is gone.
+    fn cold_share(&self, before: &Members, after: &Members, lost: &[String], weights: &[u64]) -> Result<(Option<f64>, f64), String> {
+        let placement = |members: &Members| Placement::new(&members.topology()).map_err(|error| error.to_string());
+        let (old, new) = (placement(before)?, placement(after)?);
+        let moves = before.topology() != after.topology();
+        let (mut keys, mut moved_keys, mut requests, mut cold) = (0_u64, 0_u64, 0_u64, 0_u64);
+        let mut scratch = Vec::new();
+        for (key, weight) in (0..).zip(weights).filter(|(_, weight)| **weight > 0) {
+            let text = self.prepared.keys.text(key, &mut scratch);
+            let owner = old.owner_name(text);
+            let moved = moves && owner != new.owner_name(text);
+            keys += 1;
+            moved_keys += u64::from(moved);
+            requests += weight;
+            if moved || lost.iter().any(|name| name == owner) {
+                cold += weight;
+            }
+        }
+        Ok((ratio(moved_keys, keys).filter(|_| moves), ratio(cold, requests).unwrap_or(0.0)))
+    }
+
+    fn cold_curve(&self, position: u64, warm: f64) -> ColdCurve {
+        match (&self.prepared.rows, &self.prepared.popularity) {
+            (Some(rows), _) => {
+                let from = usize::try_from(position).unwrap_or(usize::MAX).min(rows.len());
+                ColdCurve::replayed(rows[from..].iter().filter(|row| row.op == Op::Get).map(|row| row.key), self.prepared.keys.len())
+            }
+            (None, Some(popularity)) => ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys()).at_most(warm),
+            (None, None) => ColdCurve::default(),
+        }
+    }
+}
