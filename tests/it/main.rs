@@ -10,6 +10,7 @@ mod garbage;
 mod limits;
 mod ops;
 mod pipelining;
+mod rehearsal;
 mod reload;
 mod replication;
 mod routing;

@@ -40,7 +40,7 @@ fn an_unknown_flag_is_named_with_its_neighbour() {
 #[test]
 fn a_bad_value_says_what_was_expected() {
     assert_refused(Program::CacheNode, &["-m", "lots"], &["lots"]);
-    assert_refused(Program::CacheNode, &["-p", "99999"], &["99999"]);
+    assert_refused(Program::CacheNode, &["-p", "99999"], &["-p", "65535"]);
     assert_refused(Program::CacheNode, &["-c", "0"], &["-c"]);
     assert_refused(Program::CacheNode, &["-t", "0"], &["-t"]);
     assert_refused(Program::CacheNode, &["--ttl-jitter", "150%"], &["150%"]);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use tests::{
     client::Client,
-    cluster::{Cluster, Layout},
+    cluster::Cluster,
     transcript::{self, Case, Pace, Subject},
 };
 
@@ -15,9 +15,6 @@ fn subjects(cluster: &Cluster) -> Vec<Subject> {
     let mut subjects = Vec::new();
     if cluster.router.is_some() {
         subjects.push(Subject::Router);
-    }
-    if cluster.layout == Some(Layout::Replicated) {
-        subjects.push(Subject::Replicated);
     }
     let server = cluster.servers.first().expect("a cluster has a server");
     if server.program().is_stock() {
@@ -107,6 +104,11 @@ macro_rules! transcripts {
             #[test]
             fn holds_through_a_router_over_memcached() {
                 replay(stringify!($file), Against::RouterOverMemcached);
+            }
+
+            #[test]
+            fn holds_through_a_replicated_router_over_memcached() {
+                replay(stringify!($file), Against::ReplicatedRouterOverMemcached);
             }
         })+
     };

@@ -31,7 +31,6 @@ pub struct Cluster {
     // Dropped first: a router that outlives its servers would log about it.
     pub router: Option<Process>,
     pub servers: Vec<Process>,
-    pub layout: Option<Layout>,
 }
 
 impl Cluster {
@@ -41,7 +40,6 @@ impl Cluster {
         Self {
             router: None,
             servers: vec![Process::start(program, args)],
-            layout: None,
         }
     }
 
@@ -60,7 +58,6 @@ impl Cluster {
         Self {
             router: Some(router),
             servers,
-            layout: Some(layout),
         }
     }
 

@@ -14,8 +14,7 @@
 //! remembers it, `${_}` for any token, `${new!old}` for one that differs from `old`; in a request `${name}` is what
 //! was heard. `${a*250}` is `a`, 250 times. Directives stand under the title of their case:
 //!
-//! - `! skip WHO: reason` leaves the case out for `cache-node`, `router`, `replicated`, `memcached` or
-//!   `memcached<1.6.45`;
+//! - `! skip WHO: reason` leaves the case out for `cache-node`, `router`, `memcached` or `memcached<1.6.45`;
 //! - `! closes` asserts that the other side closes afterwards; without it, that it says nothing more.
 //! - `! apart` leaves the case out of the pipelined replay (its requests depend on being read one by one).
 
@@ -58,8 +57,6 @@ pub enum Subject {
     CacheNode,
     /// A router, whatever is behind it.
     Router,
-    /// A router that keeps every key on every server.
-    Replicated,
     /// Stock memcached of any version, also behind a router.
     Memcached,
     /// Stock memcached older than this, also behind a router.
@@ -130,7 +127,6 @@ fn skip(directive: &str) -> Option<Subject> {
     Some(match who {
         "cache-node" => Subject::CacheNode,
         "router" => Subject::Router,
-        "replicated" => Subject::Replicated,
         "memcached" => Subject::Memcached,
         _ => Subject::MemcachedBefore(version(who.strip_prefix("memcached<")?)?),
     })
