@@ -1,5 +1,8 @@
 //! The key of a meta command, in the form it was sent.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::key::{Key, KeyError};
 
 /// A key as it stands on a meta line: a bare token, or base64 when the line has the flag `b`
@@ -32,7 +35,54 @@ impl Default for KeyScratch {
     }
 }
 
+/// Room for the base64 form of a key.
+#[derive(Debug, Clone)]
+pub struct Base64Scratch([u8; Self::LEN]);
+
+impl Base64Scratch {
+    /// As much as a key on the wire may have, rounded up to whole groups of four.
+    const LEN: usize = 252;
+
+    /// Room for one key.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; Self::LEN])
+    }
+}
+
+impl Default for Base64Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<'a> MetaKey<'a> {
+    /// The form in which any key can be sent: bare if it may be, else as base64, which `scratch` then holds.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`] when it has to be base64 and that would have more than 250 bytes: keys of more than 186
+    /// bytes cannot be sent so.
+    pub fn sendable(key: Key<'a>, scratch: &'a mut Base64Scratch) -> Result<Self, KeyError> {
+        if key.is_text() {
+            return Ok(Self {
+                wire: key.as_bytes(),
+                base64: false,
+            });
+        }
+        let len = key.len().div_ceil(3) * 4;
+        let too_long = KeyError::TooLong { len };
+        let wire = scratch
+            .0
+            .get_mut(..len)
+            .filter(|_| len <= Key::MAX_LEN)
+            .ok_or(too_long)?;
+        STANDARD
+            .encode_slice(key.as_bytes(), wire)
+            .map_err(|_too_small| too_long)?;
+        Ok(Self { wire, base64: true })
+    }
+
     /// A key that stands for itself. `None` when it cannot be a bare token ([`Key::is_text`]).
     #[must_use]
     pub fn text(key: Key<'a>) -> Option<Self> {
@@ -135,5 +185,56 @@ const fn sextet(byte: u8) -> Option<u8> {
         b'/' => Some(63),
         b'=' => Some(0),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Base64Scratch, KeyScratch, MetaKey};
+    use crate::key::{Key, KeyError};
+
+    #[test]
+    fn base64_is_read_as_memcached_reads_it() {
+        for (wire, key) in [
+            ("Zm9v", Some("foo")),
+            ("Zm8=", Some("fo")),
+            ("Zg==", Some("f")),
+            ("Z!m-9v", Some("foo")),
+            // A group with padding is the last.
+            ("Zg==Zm9v", Some("f")),
+            ("====", None),
+            ("Z===", None),
+            ("Zm9", None),
+            ("Zm9vZ", None),
+            ("!!!", None),
+            ("", None),
+        ] {
+            let decoded = MetaKey::base64(wire.as_bytes()).ok();
+            let mut scratch = KeyScratch::new();
+            let decoded = decoded.as_ref().map(|meta| meta.decode(&mut scratch).as_bytes());
+            assert_eq!(decoded, key.map(str::as_bytes), "{wire}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_sent_comes_back() {
+        for len in 1..=Key::MAX_LEN {
+            for byte in [b'k', b' ', b'\n', b'\r', 0, 0xff] {
+                let bytes = vec![byte; len];
+                let key = Key::new(&bytes).unwrap();
+                let (mut wire, mut decoded) = (Base64Scratch::new(), KeyScratch::new());
+                match MetaKey::sendable(key, &mut wire) {
+                    Ok(meta) => {
+                        assert_eq!(meta.decode(&mut decoded), key);
+                        assert!(meta.wire().len() <= Key::MAX_LEN);
+                        assert_eq!(meta.is_base64(), !key.is_text());
+                    }
+                    Err(error) => {
+                        assert!(len > 186 && !key.is_text(), "{len} bytes of {byte}: {error}");
+                        assert!(matches!(error, KeyError::TooLong { .. }));
+                    }
+                }
+            }
+        }
     }
 }

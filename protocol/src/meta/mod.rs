@@ -14,6 +14,6 @@ pub use debug::Debug;
 pub use delete::Delete;
 pub use flags::{Flag, Flags, FlagsIter};
 pub use get::Get;
-pub use key::{KeyScratch, MetaKey};
+pub use key::{Base64Scratch, KeyScratch, MetaKey};
 pub use response::{Code, Response};
 pub use set::{Set, SetMode};

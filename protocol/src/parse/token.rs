@@ -75,7 +75,13 @@ pub(super) fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether the last token asks for no reply. A line is cut into 23 tokens and the rest of it ignored; `before` of
 /// them stand before `args`.
 pub(super) fn noreply(args: &[u8], before: usize) -> bool {
-    tokens(args).take(TOKENS_MAX - before).last() == Some(b"noreply")
+    let count_max = TOKENS_MAX - before;
+    let args = scan::trim_end(args);
+    // With a blank between every two, so few bytes cannot be more tokens than are looked at.
+    if args.len() < 2 * count_max {
+        return matches!(args.strip_suffix(b"noreply"), Some([] | [.., b' ']));
+    }
+    tokens(args).take(count_max).last() == Some(b"noreply")
 }
 
 /// The bytes without the blanks around them.
