@@ -108,6 +108,7 @@ fn tell(case: &MatrixCase, hash: String, expected: Option<&Expected>, outcome: &
         predicted_20k: card.predicted.first_20k,
         remap_predicted: card.remap_predicted,
         remap_measured: card.remap_measured,
+        remap_all: card.remap_all,
         key_fraction_formula: card.predicted.key_fraction_formula,
         reference,
         within_tolerance: within,
@@ -147,6 +148,7 @@ fn take(whole: &mut Outcome, case: Outcome) {
     whole.generator.nodes_cpu_seconds += case.generator.nodes_cpu_seconds;
     whole.generator.router_cpu_seconds += case.generator.router_cpu_seconds;
     whole.interrupted |= case.interrupted;
+    whole.mismatch_examples.extend(case.mismatch_examples);
     whole.cluster = case.cluster;
     whole.environment = case.environment;
 }

@@ -38,6 +38,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(200);
 /// Beyond its timeout a request has this long to end when the run stops.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
+/// How many times the scenario's sample of keys is looked for in the nodes while the load stands still.
+const STANDING_SAMPLE_FACTOR: usize = 10;
 /// A generator is invalid beyond these (reference: metric `dropped, lag_p99`).
 const DROPPED_MAX: f64 = 0.001;
 const LAG_P99_MAX_US: u64 = 10_000;
@@ -466,7 +468,9 @@ impl<'a> Run<'a> {
         let (question, sample) = {
             let core = self.shell.core();
             let gets = core.gets_per_key();
-            let sample = change::sample(&core, &gets, self.scenario.check.sample_keys as usize);
+            // While a closed loop stands still, looking costs nobody anything.
+            let patience = if core.is_open_loop() { 1 } else { STANDING_SAMPLE_FACTOR };
+            let sample = change::sample(&core, &gets, self.scenario.check.sample_keys as usize * patience);
             let question = Question {
                 old,
                 new,
@@ -529,8 +533,7 @@ impl<'a> Run<'a> {
         let Some(fired) = self.fired.last_mut() else { return };
         let (Some(before), Some(planned)) = (fired.before.take(), &fired.planned) else { return };
         let Some(after) = change::look(&self.cluster, self.prepared, before.keys.clone()).await else { return };
-        let gets = self.shell.core().gets_per_key();
-        let (predicted, measured) = change::compare(planned, &before, &after, &gets);
+        let (predicted, measured) = change::compare(planned, &before, &after, &self.shell.core());
         fired.card.remap_predicted = Some(predicted);
         fired.card.remap_measured = Some(measured);
     }
@@ -539,7 +542,10 @@ impl<'a> Run<'a> {
 
     /// Lets what is under way end, and looks into the nodes a last time.
     async fn settle(&mut self) {
-        self.shell.with(|core, _| core.run(false));
+        self.shell.with(|core, _| {
+            core.run(false);
+            core.set_mark(u64::MAX);
+        });
         let patience = self.scenario.load.timeout + self.scenario.backend.timeout + DRAIN_GRACE;
         let deadline = clock::now() + patience;
         while self.shell.core().in_flight() > 0 && clock::now() < deadline {
@@ -598,9 +604,8 @@ impl<'a> Run<'a> {
             ..Outcome::default()
         };
         outcome.generator.metastable = is_metastable(&outcome);
-        for mismatch in &core.mismatches {
-            tracing::error!("mismatch: {mismatch}");
-        }
+        outcome.mismatch_examples.clone_from(&core.mismatches);
+        outcome.skew.predicted_share_sd = Some(share_sd(self.cluster.hash(), members.len(), core.map().owners.len()));
         outcome
     }
 
@@ -718,6 +723,15 @@ fn judge(generator: &mut Generator, open_loop: bool) {
     };
     generator.valid = false;
     generator.why = Some(why);
+}
+
+/// Standard deviation of a node's share of the keys over its mean.
+fn share_sd(hash: HashKind, nodes: usize, keys: usize) -> f64 {
+    let nodes = u32::try_from(nodes.max(1)).unwrap_or(u32::MAX);
+    match hash {
+        HashKind::Ring { points } | HashKind::Ketama { points } => cluster::predict::ring_share_cv(nodes, points),
+        _ => cluster::predict::sampled_share_cv(nodes, u32::try_from(keys.max(1)).unwrap_or(u32::MAX)),
+    }
 }
 
 /// The overload outlived its cause: long after the last event the backing store is still busy and users still fail.

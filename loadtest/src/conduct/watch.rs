@@ -172,7 +172,7 @@ impl Watch {
     /// CPU seconds of all nodes, and of the router.
     pub(super) fn cpu_seconds(&self) -> (f64, f64) {
         let of = |role: &str| {
-            self.totals.values().filter(|total| total.role == role).filter_map(|total| total.cpu_seconds).sum()
+            self.totals.values().filter(|total| total.role == role).filter_map(|total| total.cpu_seconds).fold(0.0, |a, b| a + b)
         };
         (of("node"), of(ROUTER))
     }

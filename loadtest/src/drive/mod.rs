@@ -9,3 +9,6 @@ mod reply;
 pub mod shell;
 pub mod source;
 mod timer;
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,7 @@ pub struct Wires<T> {
 struct Line<T> {
     pipe: Pipe<T>,
     address: SocketAddr,
+    up: bool,
     socket: Option<OwnedWriteHalf>,
     /// The socket took no more; the line's task waits until it does.
     blocked: bool,
@@ -97,7 +98,7 @@ impl<T: Copy> Wires<T> {
     /// Whether requests on this line can be sent now.
     #[must_use]
     pub fn is_up(&self, line: usize) -> bool {
-        self.lines[line].socket.is_some()
+        self.lines[line].up
     }
 
     /// Unanswered requests of a line.
@@ -283,6 +284,7 @@ impl<C: Core + 'static> Shell<C> {
             state.wires.lines.push(Line {
                 pipe: Pipe::default(),
                 address,
+                up: false,
                 socket: None,
                 blocked: false,
                 dirty: false,
@@ -483,6 +485,7 @@ async fn keep_connected<C: Core>(inner: Rc<Inner<C>>, number: usize) {
                 {
                     let mut state = inner.state.borrow_mut();
                     state.wires.lines[number].socket = Some(write);
+                    state.wires.lines[number].up = true;
                     let now = inner.now();
                     inner.turn(&mut state, now);
                 }
@@ -564,6 +567,7 @@ impl<C: Core> Inner<C> {
         let State { core, wires, .. } = &mut *state;
         let line = &mut wires.lines[number];
         line.socket = None;
+        line.up = false;
         line.blocked = false;
         if line.orders == Orders::Break {
             line.orders = Orders::Serve;
@@ -590,4 +594,66 @@ impl<C: Core> Inner<C> {
 #[must_use]
 pub fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// A core without sockets, in a time of the test's own making.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::{At, Core, Ear, Line, Orders, Wires};
+    use crate::drive::pipe::{Failure, Pipe};
+    use crate::workload::arrival::Nanos;
+
+    pub(in crate::drive) struct Bench<C: Core> {
+        pub(in crate::drive) core: C,
+        pub(in crate::drive) wires: Wires<C::Ticket>,
+    }
+
+    impl<C: Core> Bench<C> {
+        pub(in crate::drive) fn new(core: C, lines: usize) -> Self {
+            let line = |_| Line {
+                pipe: Pipe::default(),
+                address: ([127, 0, 0, 1], 1).into(),
+                up: true,
+                socket: None,
+                blocked: false,
+                dirty: false,
+                orders: Orders::Serve,
+                waker: None,
+                last_error: None,
+            };
+            let wires = Wires { lines: (0..lines).map(line).collect(), dirty: Vec::new(), rejected: Vec::new() };
+            Self { core, wires }
+        }
+
+        /// Lets the core send; what it sent, per line.
+        pub(in crate::drive) fn pump(&mut self, now: Nanos) -> Vec<Vec<u8>> {
+            self.core.pump(now, &mut self.wires);
+            for (line, ticket) in std::mem::take(&mut self.wires.rejected) {
+                self.core.failed(At { now, line }, ticket, Failure::Disconnected);
+            }
+            let take = |line: &mut Line<C::Ticket>| {
+                let bytes = line.pipe.unsent().to_vec();
+                line.pipe.sent(bytes.len());
+                line.dirty = false;
+                bytes
+            };
+            self.wires.dirty.clear();
+            self.wires.lines.iter_mut().map(take).collect()
+        }
+
+        /// The server says something.
+        pub(in crate::drive) fn hear(&mut self, line: usize, bytes: &[u8], now: Nanos) {
+            let pipe = &mut self.wires.lines[line].pipe;
+            pipe.input().extend_from_slice(bytes);
+            let heard = pipe.read(&mut Ear { core: &mut self.core, at: At { now, line } });
+            heard.expect("the fake server speaks the protocol");
+        }
+
+        /// The connection breaks and is not back.
+        pub(in crate::drive) fn cut(&mut self, line: usize, now: Nanos) {
+            self.wires.lines[line].up = false;
+            let mut ear = Ear { core: &mut self.core, at: At { now, line } };
+            self.wires.lines[line].pipe.reset(Failure::Disconnected, &mut ear);
+        }
+    }
 }

@@ -49,6 +49,8 @@ pub struct Outcome {
     /// Response, service and lag, per phase and over all (`phase == ""`).
     pub latency: Vec<Latency>,
     pub generator: Generator,
+    /// The first of the mismatches, in words.
+    pub mismatch_examples: Vec<String>,
     /// Set by `run` after the thresholds were evaluated.
     pub thresholds: Vec<ThresholdResult>,
     /// Rows of a comparison (`hash-shootout`): one per case. Empty for an ordinary run.
@@ -278,7 +280,7 @@ pub struct EventCard {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Prediction {
-    /// `(1 − f)·warm + f·cold` over the first window, with f weighted by requests.
+    /// `(1 − f)·warm + f·cold` over the first window; f is the share of keys that went cold.
     pub low: Option<f64>,
     pub first_1k: Option<f64>,
     pub first_5k: Option<f64>,
@@ -499,6 +501,8 @@ pub struct Case {
     pub predicted_20k: Option<f64>,
     pub remap_predicted: Option<Remap>,
     pub remap_measured: Option<Remap>,
+    /// By the difference of the topologies, over all keys seen.
+    pub remap_all: Option<Remap>,
     pub key_fraction_formula: Option<f64>,
     /// Published or simulated figures for the same case.
     pub reference: Option<CaseReference>,

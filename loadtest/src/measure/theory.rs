@@ -1,5 +1,5 @@
-//! The curve drawn beside the measurement: h(t) = (1 − f)·warm + f·cold(t), where f is the request-weighted share of
-//! keys that went cold and cold(t) the hit rate of the same requests on an empty cluster.
+//! The curve drawn beside the measurement: h(t) = (1 − f)·warm + f·cold(t), where f is the share of keys that went cold
+//! and cold(t) the hit rate of the same requests on an empty cluster.
 
 use super::outcome::Prediction;
 use super::recovery::BACK;
@@ -90,7 +90,7 @@ impl ColdCurve {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixture {
     pub warm: f64,
-    /// Request-weighted share of the keys that went cold.
+    /// Share of the keys asked for so far that went cold.
     pub cold_share: f64,
     pub cold: ColdCurve,
 }

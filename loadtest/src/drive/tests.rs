@@ -1,0 +1,331 @@
+//! The cores against servers that exist only as maps, in a time that only the test moves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backing_store::BackingStore;
+use super::hammer::{Hammer, KeyOrder, Plan, Task};
+use super::lookaside::{Change, Lookaside, Map, Pace, Setup};
+use super::shell::testing::Bench;
+use super::source::Source;
+use crate::measure::recorder::Recorder;
+use crate::scenario::{Arrival, BackendSpec, Distribution, Fill, Mix};
+use crate::workload::arrival::Schedule;
+use crate::workload::keyspace::KeySpace;
+use crate::workload::popularity::Popularity;
+use crate::workload::seed::stream;
+use crate::workload::trace::{Op, Row};
+
+const MS: u64 = 1_000_000;
+
+/// A memcached of a few lines.
+#[derive(Default)]
+struct Fake {
+    items: HashMap<Vec<u8>, (Vec<u8>, Vec<u8>)>,
+}
+
+impl Fake {
+    /// Answers every whole request in `bytes`.
+    fn answer(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") {
+            let line = &bytes[..end];
+            bytes = &bytes[end + 2..];
+            let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+            match words[0] {
+                b"get" => {
+                    for key in &words[1..] {
+                        if let Some((flags, data)) = self.items.get(*key) {
+                            let flags = String::from_utf8_lossy(flags);
+                            let key = String::from_utf8_lossy(key);
+                            out.extend(format!("VALUE {key} {flags} {}\r\n", data.len()).bytes());
+                            out.extend_from_slice(data);
+                            out.extend_from_slice(b"\r\n");
+                        }
+                    }
+                    out.extend_from_slice(b"END\r\n");
+                }
+                b"set" => {
+                    let len: usize = String::from_utf8_lossy(words[4]).parse().unwrap();
+                    self.items.insert(words[1].to_vec(), (words[2].to_vec(), bytes[..len].to_vec()));
+                    bytes = &bytes[len + 2..];
+                    out.extend_from_slice(b"STORED\r\n");
+                }
+                b"delete" => {
+                    let found = self.items.remove(words[1]).is_some();
+                    out.extend_from_slice(if found { b"DELETED\r\n" } else { b"NOT_FOUND\r\n" });
+                }
+                other => panic!("{}", other.escape_ascii()),
+            }
+        }
+        out
+    }
+}
+
+fn backend() -> BackendSpec {
+    BackendSpec {
+        capacity: 0.0,
+        latency: Distribution::Fixed(0.0),
+        queue_max: 0,
+        timeout: Duration::from_secs(1),
+        late_fill: false,
+    }
+}
+
+/// A look-aside client of two nodes without a router; even keys live on node 0.
+fn client(source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
+    let owners = (0..keys.len()).map(|key| u16::try_from(key % 2).unwrap()).collect();
+    Lookaside::new(Setup {
+        source,
+        keys: Arc::new(keys),
+        map: Map { owners, generations: vec![0, 0, 0], lines: vec![0..1, 1..2, 2..3], router: false },
+        pace,
+        fill: Fill::Lookaside,
+        ttl: None,
+        multiget: 1,
+        lens_fixed: true,
+        backing: BackingStore::new(&backend(), stream(1, "backing store", 0)),
+        recorder: Recorder::new(1000),
+        random: stream(1, "ttl", 0),
+    })
+}
+
+fn keys(count: u32) -> KeySpace {
+    let lens = Distribution::Uniform { min: 0.0, max: 100.0 };
+    KeySpace::numbered(count, &Distribution::Fixed(6.0), &lens, 1)
+}
+
+/// Drives a closed loop to its end: each turn the servers answer everything that was sent.
+fn run_dry(bench: &mut Bench<Lookaside>, fakes: &mut [Fake], mut now: u64) -> u64 {
+    for _ in 0..1_000_000 {
+        let sent = bench.pump(now);
+        now += MS / 10;
+        if sent.iter().all(Vec::is_empty) {
+            return now;
+        }
+        for (line, bytes) in sent.iter().enumerate() {
+            let reply = fakes[line].answer(bytes);
+            bench.hear(line, &reply, now);
+        }
+    }
+    panic!("never at rest");
+}
+
+fn replay(rows: &[Row]) -> Source {
+    Source::Replay { rows: rows.into(), position: 0, repeat: false }
+}
+
+fn get(key: u32, keys: &KeySpace) -> Row {
+    Row { at_ms: 0, key, value_len: keys.value_len(key), op: Op::Get, ttl_seconds: None }
+}
+
+#[test]
+fn however_many_requests_overlap_each_key_misses_once() {
+    let space = keys(500);
+    let popularity = Popularity::zipf(500, 1.0, 3).unwrap();
+    let mut random = stream(3, "test", 0);
+    let rows: Vec<Row> =
+        (0..20_000).map(|_| get(u32::try_from(popularity.draw(&mut random)).unwrap(), &space)).collect();
+    let distinct = rows.iter().map(|row| row.key).collect::<std::collections::HashSet<_>>().len() as u64;
+    for window in [1, 16, 256] {
+        let mut core = client(replay(&rows), space.clone(), Pace::Closed { window });
+        core.start(Pace::Closed { window }, 0);
+        core.set_mark(u64::MAX);
+        let mut bench = Bench::new(core, 3);
+        let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+        run_dry(&mut bench, &mut fakes, 0);
+        let totals = bench.core.recorder.totals();
+        assert_eq!((totals.gets, totals.misses, totals.fills), (20_000, distinct, distinct), "window {window}");
+        assert_eq!((totals.hits, totals.verified), (20_000 - distinct, 20_000 - distinct));
+        assert_eq!((totals.mismatches, totals.stale_reads, totals.errors), (0, 0, 0));
+        assert_eq!(totals.misses_by_reason.compulsory, distinct);
+        assert!(bench.core.idle());
+    }
+}
+
+#[test]
+fn every_miss_after_a_change_has_its_reason() {
+    let space = keys(100);
+    let rows: Vec<Row> = (0..3).flat_map(|_| (0..100).map(|key| get(key, &space))).collect();
+    let mut core = client(replay(&rows), space, Pace::Closed { window: 8 });
+    core.start(Pace::Closed { window: 8 }, 0);
+    core.set_mark(100);
+    let mut bench = Bench::new(core, 3);
+    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    let now = run_dry(&mut bench, &mut fakes, 0);
+    assert!(bench.core.at_mark());
+    // A third node takes every fourth key (all from node 0); node 1 loses its memory.
+    let owners: Arc<[u16]> = (0..100).map(|key| if key % 4 == 0 { 2 } else { key % 2 }).collect();
+    let affected = (0..100).map(|key| key % 4 == 0 || key % 2 == 1).collect();
+    fakes[1] = Fake::default();
+    bench.core.apply(&Change { owners, lost: vec![1], affected, mixture: None }, now);
+    bench.core.set_mark(u64::MAX);
+    run_dry(&mut bench, &mut fakes, now);
+    let totals = bench.core.recorder.totals();
+    let reasons = totals.misses_by_reason;
+    assert_eq!((reasons.compulsory, reasons.remapped, reasons.node_cold, reasons.evicted), (100, 25, 50, 0));
+    assert_eq!(reasons.misses(), totals.misses);
+    let (affected, unaffected) = bench.core.recorder.sides(0);
+    assert_eq!((affected.hits, affected.misses), (75, 75));
+    assert_eq!((unaffected.hits, unaffected.misses), (50, 0));
+}
+
+#[test]
+fn deletes_writes_and_evictions_are_told_apart() {
+    let space = keys(4);
+    let row = |key, op| Row { op, ..get(key, &space) };
+    let rows = [row(0, Op::Set), row(0, Op::Get), row(0, Op::Delete), row(0, Op::Get), row(2, Op::Get)];
+    let mut core = client(replay(&rows), space.clone(), Pace::Closed { window: 1 });
+    core.start(Pace::Closed { window: 1 }, 0);
+    core.set_mark(u64::MAX);
+    let mut bench = Bench::new(core, 3);
+    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    run_dry(&mut bench, &mut fakes, 0);
+    let totals = *bench.core.recorder.totals();
+    assert_eq!((totals.sets, totals.deletes, totals.hits, totals.fills), (1, 1, 1, 2));
+    assert_eq!((totals.misses_by_reason.invalidated, totals.misses_by_reason.compulsory), (1, 1));
+    // Gone without anybody's order: for space.
+    let mut core = client(replay(&[row(1, Op::Set), row(1, Op::Get)]), space.clone(), Pace::Closed { window: 1 });
+    core.start(Pace::Closed { window: 1 }, 0);
+    core.set_mark(1);
+    let mut bench = Bench::new(core, 3);
+    run_dry(&mut bench, &mut fakes, 0);
+    fakes[1].items.clear();
+    bench.core.set_mark(u64::MAX);
+    run_dry(&mut bench, &mut fakes, 0);
+    assert_eq!(bench.core.recorder.totals().misses_by_reason.evicted, 1);
+}
+
+#[test]
+fn a_lying_server_is_caught_at_every_hit() {
+    let space = keys(10);
+    let warm: Vec<Row> = (0..10).map(|key| Row { op: Op::Set, ..get(key, &space) }).collect();
+    let again: Vec<Row> = (0..10).map(|key| get(key, &space)).collect();
+    let rows: Vec<Row> = [warm.clone(), warm, again].concat();
+    let mut core = client(replay(&rows), space, Pace::Closed { window: 1 });
+    core.start(Pace::Closed { window: 1 }, 0);
+    core.set_mark(10);
+    let mut bench = Bench::new(core, 3);
+    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    run_dry(&mut bench, &mut fakes, 0);
+    let old = fakes[0].items.get(&b"k00002"[..]).cloned().unwrap();
+    bench.core.set_mark(20);
+    run_dry(&mut bench, &mut fakes, 0);
+    // The value from before the second write: stale. Another key's value: a mismatch. One bit: a mismatch.
+    fakes[0].items.insert(b"k00002".to_vec(), old);
+    let other = fakes[0].items.get(&b"k00006"[..]).cloned().unwrap();
+    fakes[0].items.insert(b"k00004".to_vec(), other);
+    let flipped = &mut fakes[1].items.get_mut(&b"k00005"[..]).unwrap().1;
+    let last = flipped.len() - 1;
+    flipped[last] ^= 1;
+    bench.core.set_mark(u64::MAX);
+    run_dry(&mut bench, &mut fakes, 0);
+    let totals = bench.core.recorder.totals();
+    assert_eq!((totals.hits, totals.verified), (10, 10));
+    assert_eq!((totals.mismatches, totals.stale_reads), (2, 1));
+    assert_eq!(bench.core.mismatches.len(), 2);
+}
+
+#[test]
+fn a_node_that_is_gone_costs_errors_and_backing_store_reads_but_no_wrong_counts() {
+    let space = keys(100);
+    let rows: Vec<Row> = (0..3).flat_map(|_| (0..100).map(|key| get(key, &space))).collect();
+    let mut core = client(replay(&rows), space, Pace::Closed { window: 8 });
+    core.start(Pace::Closed { window: 8 }, 0);
+    core.set_mark(200);
+    let mut bench = Bench::new(core, 3);
+    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    let mut now = run_dry(&mut bench, &mut fakes, 0);
+    bench.cut(1, now);
+    bench.core.set_mark(u64::MAX);
+    while !bench.core.idle() {
+        now = run_dry(&mut bench, &mut fakes, now);
+    }
+    let totals = bench.core.recorder.totals();
+    assert_eq!((totals.gets, totals.hits, totals.misses, totals.errors), (300, 150, 100, 50));
+    assert_eq!(totals.misses_by_reason.error, 50);
+    assert_eq!(totals.backend_reads, 150);
+}
+
+/// One connection, 1,000 requests a second, a server that answers at once but stands still for the second second.
+fn frozen(core: Hammer) -> Hammer {
+    let mut bench = Bench::new(core, 1);
+    let mut fake = Fake::default();
+    let mut unanswered = Vec::new();
+    for tick in 0..=40_000_u64 {
+        let now = tick * MS / 10;
+        unanswered.extend_from_slice(&bench.pump(now)[0]);
+        if !(1000 * MS..2000 * MS).contains(&now) && !unanswered.is_empty() {
+            let reply = fake.answer(&std::mem::take(&mut unanswered));
+            bench.hear(0, &reply, now);
+        }
+    }
+    bench.core
+}
+
+fn hammer() -> Hammer {
+    let plan = Plan {
+        key_prefix: b"k".to_vec(),
+        key_len: 8,
+        keys: 0..100,
+        value_len: Distribution::Fixed(10.0),
+        seed: 1,
+        gets: KeyOrder::Sequential,
+        sets: KeyOrder::Sequential,
+        set_share: 0.0,
+        multiget: 1,
+        pipeline: 1,
+        stream: false,
+        expiry: 0..0,
+    };
+    let versions = (0..100).map(|_| std::sync::atomic::AtomicU32::new(0)).collect();
+    Hammer::new(plan, stream(1, "bench keys", 0), vec![versions])
+}
+
+#[test]
+fn an_open_loop_tells_what_users_waited_while_a_closed_loop_omits_it() {
+    let mut open = hammer();
+    let schedule = Schedule::new(Arrival::Constant, 1000.0, 0, stream(1, "arrivals", 0));
+    open.start(0, 0..1, Task::Open { until: 3000 * MS, schedule: Box::new(schedule), max_in_flight: 10_000 });
+    let open = frozen(open);
+    assert_eq!((open.tally.requests, open.tally.dropped), (3000, 0));
+    let response = open.tally.get_latency.response.percentiles();
+    let waited = |percentiles: &crate::measure::outcome::Percentiles, us| {
+        percentiles.buckets.iter().filter(|(at, _)| *at > us).map(|(_, count)| count).sum::<u64>()
+    };
+    // The thousand who came while it stood still waited half a second each, in the mean.
+    assert!(waited(&response, 5_000).abs_diff(995) <= 5, "{}", waited(&response, 5_000));
+    assert!((response.mean_us - 1e6 / 6.0).abs() < 3_000.0, "{}", response.mean_us);
+    assert!(response.max_us.abs_diff(1_000_000) < 2_000, "{}", response.max_us);
+
+    let mut closed = hammer();
+    closed.start(0, 0..1, Task::Closed { until: 3000 * MS, left: u64::MAX });
+    let closed = frozen(closed);
+    let response = closed.tally.get_latency.response.percentiles();
+    assert_eq!(waited(&response, 5_000), 1, "one request stood for all who would have come");
+}
+
+#[test]
+fn arrivals_beyond_the_limit_are_dropped_and_counted() {
+    let space = keys(10);
+    let source = Source::Drawn {
+        popularity: Popularity::uniform(10, 1),
+        mix: Mix { get: 1.0, set: 0.0, delete: 0.0 },
+        random: stream(1, "requests", 0),
+        keys: Arc::new(space.clone()),
+    };
+    let pace = || Pace::Open {
+        schedule: Box::new(Schedule::new(Arrival::Constant, 1000.0, 0, stream(1, "arrivals", 0))),
+        max_in_flight: 10,
+    };
+    let mut core = client(source, space, pace());
+    core.start(pace(), 0);
+    core.set_mark(u64::MAX);
+    let mut bench = Bench::new(core, 3);
+    // Nobody answers for 50 ms: 51 arrivals (the first at once), 10 sent.
+    bench.pump(50 * MS);
+    let totals = bench.core.recorder.totals();
+    assert_eq!((totals.offered, totals.dropped, totals.gets), (51, 41, 10));
+    assert_eq!(bench.core.in_flight(), 10);
+}
