@@ -16,7 +16,9 @@ use crate::store::{Store, StoreConfig};
 pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) store: Store,
-    pub(crate) clock: Clock,
+    /// Asked by [`Node::refresh_clock`]; everybody else reads what that noted.
+    clock: Clock,
+    now: AtomicU64,
     pub(crate) started: UnixSeconds,
     /// One per worker thread.
     pub(crate) workers: Box<[WorkerState]>,
@@ -61,6 +63,7 @@ impl Node {
         Self {
             store,
             clock,
+            now: AtomicU64::new(now.0),
             started: now,
             workers,
             connections: AtomicUsize::new(0),
@@ -71,6 +74,18 @@ impl Node {
             baseline: Mutex::default(),
             config,
         }
+    }
+
+    /// The current second, as last noted. Items expire by whole seconds; asking the system for each batch of requests
+    /// would cost more than parsing one.
+    #[inline]
+    pub(crate) fn now(&self) -> UnixSeconds {
+        UnixSeconds(self.now.load(Ordering::Relaxed))
+    }
+
+    /// Notes the current second; the control loop does so several times in each.
+    pub(crate) fn refresh_clock(&self) {
+        self.now.store(self.clock.now().0, Ordering::Relaxed);
     }
 
     /// Counters of all workers since the start: for metrics, which must never fall.
@@ -98,8 +113,15 @@ impl Node {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Moves a test's clock forward.
+    #[cfg(test)]
+    pub(crate) fn advance_clock(&self, seconds: u64) {
+        self.clock.advance(seconds);
+        self.refresh_clock();
+    }
+
     /// Seconds since the start.
     pub(crate) fn uptime(&self) -> u64 {
-        self.clock.now().0.saturating_sub(self.started.0)
+        self.now().0.saturating_sub(self.started.0)
     }
 }

@@ -58,69 +58,88 @@ impl Session {
         requests_max: usize,
         out: &mut BytesMut,
     ) -> Served {
-        let mut run = Run { at: 0, requests: 0 };
-        let mut step = self.decoder.next(input);
-        if let Step::Request {
-            request: Request::Get(get),
-            consumed,
-        } = &step
-            && *consumed == input.len()
-            && get.touch.is_none()
-            && get.keys.len() == 1
-        {
-            // One key asked for alone is the commonest buffer there is: answer it without gathering.
-            execute::single(cx, get.keys.first(), get.with_cas, out);
-            return Served {
-                consumed: *consumed,
-                requests: 1,
-                next: Next::Read { additional: 1 },
-            };
-        }
-        let mut gets = GetBatch::new();
+        let mut run = Run {
+            input,
+            at: 0,
+            requests: 0,
+            requests_max,
+        };
         loop {
-            let part = match &step {
+            let step = self.decoder.next(&input[run.at..]);
+            let ended = match &step {
                 Step::Request {
                     request: Request::Get(get),
                     consumed,
-                } if get.touch.is_none() => {
-                    let skip = std::mem::take(&mut self.keys_answered);
-                    run.at += consumed;
-                    run.requests += 1;
-                    gets.push(cx, get, skip, run.at, out, REPLIES_HIGH_BYTES)
-                }
-                _other => {
-                    let part = gets.flush(cx, out, REPLIES_HIGH_BYTES);
-                    if part == Retrieved::All
-                        && let Some(next) = self.step(cx, &step, &mut run, out)
-                    {
-                        return run.served(next);
-                    }
-                    gets.answered_up_to(run.at);
-                    part
-                }
+                } if get.touch.is_none() => self.retrieve(cx, get, *consumed, &mut run, out),
+                _other => self.step(cx, &step, &mut run, out),
             };
-            if let Retrieved::Part { consumed, keys } = part {
-                return self.rewind(run, consumed, keys);
+            if let Some(next) = ended {
+                return run.served(next);
+            }
+            if run.at == input.len() {
+                return run.served(Next::Read { additional: 1 });
             }
             if run.requests >= requests_max || out.len() > REPLIES_HIGH_BYTES {
-                if let Retrieved::Part { consumed, keys } = gets.flush(cx, out, REPLIES_HIGH_BYTES) {
-                    return self.rewind(run, consumed, keys);
-                }
                 return run.served(Next::Again);
             }
-            step = self.decoder.next(&input[run.at..]);
         }
     }
 
-    /// The replies are full in the middle of the gathered gets: whatever was decoded after them will be decoded again.
-    #[cold]
-    fn rewind(&mut self, run: Run, consumed: usize, keys: usize) -> Served {
-        self.decoder = RequestDecoder::new(self.decoder.limits());
-        self.keys_answered = keys;
-        Served {
-            consumed,
-            requests: run.requests,
-            next: Next::Again,
+    /// Answers a plain retrieval that ends `consumed` bytes from here, and all that follow it in one piece: looked up
+    /// together, their cache misses overlap. `Some` ends the run.
+    #[inline]
+    fn retrieve<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &Get<'a>,
+        consumed: usize,
+        run: &mut Run<'a>,
+        out: &mut BytesMut,
+    ) -> Option<Next> {
+        run.at += consumed;
+        run.requests += 1;
+        if run.at == run.input.len() && first.keys.len() == 1 {
+            // One key asked for alone is the commonest buffer there is.
+            execute::single(cx, first.keys.first(), first.with_cas, out);
+            return None;
+        }
+        let mut gets = GetBatch::new(first.with_cas, run.at - consumed);
+        let skip = std::mem::take(&mut self.keys_answered);
+        let mut part = gets.push(cx, first.keys, skip, run.at, out, REPLIES_HIGH_BYTES);
+        let mut beyond = None;
+        while part == Retrieved::All && run.requests < run.requests_max && run.at < run.input.len() {
+            match self.decoder.next(&run.input[run.at..]) {
+                Step::Request {
+                    request: Request::Get(get),
+                    consumed,
+                } if get.touch.is_none() && get.with_cas == first.with_cas => {
+                    run.at += consumed;
+                    run.requests += 1;
+                    part = gets.push(cx, get.keys, 0, run.at, out, REPLIES_HIGH_BYTES);
+                }
+                other => {
+                    beyond = Some(other);
+                    break;
+                }
+            }
+        }
+        if part == Retrieved::All {
+            part = gets.flush(cx, out, REPLIES_HIGH_BYTES);
+        }
+        if let Retrieved::Part { consumed, keys } = part {
+            // Whatever was decoded behind the place where the replies got full will be decoded again.
+            self.decoder = RequestDecoder::new(self.decoder.limits());
+            self.keys_answered = keys;
+            run.at = consumed;
+            return Some(Next::Again);
+        }
+        match beyond? {
+            // Gets of the other kind begin a batch of their own.
+            Step::Request {
+                request: Request::Get(Get { touch: None, .. }),
+                ..
+            } => None,
+            step => self.step(cx, &step, run, out),
         }
     }
 
@@ -130,7 +149,7 @@ impl Session {
         &mut self,
         cx: &mut Context<'_>,
         step: &Step<'_>,
-        run: &mut Run,
+        run: &mut Run<'_>,
         out: &mut BytesMut,
     ) -> Option<Next> {
         match step {
@@ -210,12 +229,14 @@ const BINARY_REFUSED: &[u8] = b"CLIENT_ERROR this server speaks the text protoco
 
 /// How far a call of [`Session::serve`] has come.
 #[derive(Clone, Copy)]
-struct Run {
+struct Run<'a> {
+    input: &'a [u8],
     at: usize,
     requests: usize,
+    requests_max: usize,
 }
 
-impl Run {
+impl Run<'_> {
     fn served(self, next: Next) -> Served {
         Served {
             consumed: self.at,

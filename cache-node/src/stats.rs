@@ -84,7 +84,7 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
     lines
         .line("pid", std::process::id())
         .line("uptime", node.uptime())
-        .line("time", node.clock.now().0)
+        .line("time", node.now().0)
         .line("version", version)
         .line("pointer_size", usize::BITS)
         .line("rusage_user", seconds_and_micros(user))

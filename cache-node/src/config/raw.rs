@@ -207,7 +207,12 @@ fn listen_addresses(
         None => DEFAULT_PORT,
         // memcached's "any free port" is -1; ours is also 0.
         Some(-1) => 0,
-        Some(port) => u16::try_from(port).map_err(|_out_of_range| bad("port (-p)", "expected 0 to 65535"))?,
+        Some(port) => u16::try_from(port).map_err(|_out_of_range| {
+            bad(
+                "port (-p)",
+                format!("{port} is out of range; expected 0 to 65535"),
+            )
+        })?,
     };
     let everywhere = ["0.0.0.0".to_owned()];
     let mut addresses = Vec::new();

@@ -4,18 +4,19 @@
 //! that sent half a request keeps that half; one that does not take its replies keeps those and is not read from.
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{self, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use protocol::Limits;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::clients::{Client, State};
+use crate::counters::Counters;
 use crate::execute::Context;
 use crate::node::Node;
 use crate::session::{Next, Served, Session};
@@ -31,8 +32,8 @@ pub(crate) enum End {
     Broken(io::Error),
 }
 
-/// Serves one client to its end. `worker` is the index of the thread that does it.
-pub(crate) async fn serve<S>(stream: S, node: &Node, worker: usize, client: &Client) -> End
+/// A connection, served to its end by being awaited. `worker` is the index of the thread that does it.
+pub(crate) fn serve<'n, S>(stream: S, node: &'n Node, worker: usize, client: &'n Client) -> Connection<'n, S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -40,18 +41,16 @@ where
         value_len_bytes: usize::try_from(node.config.item_size_max_bytes).unwrap_or(usize::MAX),
         ..Limits::default()
     };
-    let session = Session::new(limits);
-    let mut connection = Connection {
+    Connection {
         stream,
         node,
-        worker,
+        counters: &node.workers[worker].counters,
         client,
-        session,
+        session: Session::new(limits),
         rest: BytesMut::new(),
-    };
-    match connection.run().await {
-        Ok(end) => end,
-        Err(error) => End::Broken(error),
+        unsent: BytesMut::new(),
+        doing: Doing::Reading,
+        turn_requests: 0,
     }
 }
 
@@ -64,132 +63,161 @@ const WRITE_KEEP_BYTES: usize = 512 << 10;
 /// The most a buffer grows before the bytes for it have come, whatever length the client announced.
 const READ_AHEAD_BYTES: usize = 1 << 20;
 
-struct Connection<'n, S> {
+/// One client being served. A future written by hand: everything from one wait to the next happens in one call with
+/// one set of borrowed buffers, and while it waits it is nothing but these fields.
+///
+/// ```text
+///            bytes come            replies ready          all taken
+/// Reading ───────────────▶ serve ───────────────▶ write ───────────▶ Reading, Serving (more is here) or Closing
+///                                                   │ client does not read: `unsent` waits, nothing else happens
+/// ```
+pub(crate) struct Connection<'n, S> {
     stream: S,
     node: &'n Node,
-    worker: usize,
+    counters: &'n Counters,
     client: &'n Client,
     session: Session,
     /// Input not yet served; empty while the client is idle.
     rest: BytesMut,
+    /// Replies the client has not taken yet.
+    unsent: BytesMut,
+    doing: Doing,
+    /// Requests served since the last wait.
+    turn_requests: usize,
+}
+
+/// What comes next once all replies are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Wait for bytes.
+    Reading,
+    /// Serve what is here already.
+    Serving,
+    /// Close; `shutdown` if the client wants the node to stop.
+    Closing { shutdown: bool },
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<'_, S> {
+    type Output = End;
+
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<End> {
+        let this = self.get_mut();
+        let mut scratch = Scratch::lend();
+        let polled = this.advance(task, &mut scratch);
+        scratch.give_back();
+        polled.map(|end| end.unwrap_or_else(End::Broken))
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
-    async fn run(&mut self) -> io::Result<End> {
-        let counters = &self.node.workers[self.worker].counters;
-        let mut turn_requests = 0;
+    /// Goes on until there is something to wait for. Leaves nothing in `scratch` that is still needed.
+    fn advance(&mut self, task: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<End>> {
         loop {
-            let (mut scratch, read, waited) = self.read().await;
-            let read = read?;
-            if read == 0 {
-                scratch.give_back();
-                return Ok(End::Closed);
+            if !self.unsent.is_empty() {
+                ready!(self.send_unsent(task))?;
             }
-            counters.bytes_read.add(read as u64);
-            if waited {
-                turn_requests = 0;
-            }
-            loop {
-                let served = self.serve(&mut scratch);
-                turn_requests += served.requests;
-                if !scratch.output.is_empty() {
-                    self.write(&mut scratch).await?;
-                }
-                match served.next {
-                    Next::Read { additional } => {
-                        self.keep_rest(scratch, additional);
-                        break;
-                    }
-                    Next::Again if turn_requests < self.node.config.requests_per_turn => {}
-                    Next::Again => {
-                        self.keep_rest(scratch, 0);
-                        counters.conn_yields.add(1);
-                        turn_requests = 0;
-                        tokio::task::yield_now().await;
-                        scratch = Scratch::lend();
-                    }
-                    Next::Close | Next::Shutdown => {
-                        scratch.give_back();
-                        // The FIN must follow the replies; what the client sent beyond is not ours to answer.
-                        let _gone_already = self.stream.shutdown().await;
-                        return Ok(if served.next == Next::Close {
-                            End::Closed
-                        } else {
-                            End::Shutdown
-                        });
+            match self.doing {
+                Doing::Reading => {
+                    if ready!(self.read(task, scratch))? == 0 {
+                        return Poll::Ready(Ok(End::Closed));
                     }
                 }
+                Doing::Serving if self.turn_requests >= self.node.config.requests_per_turn => {
+                    // A client that never stops sending must not keep the others waiting.
+                    self.counters.conn_yields.add(1);
+                    self.turn_requests = 0;
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Doing::Serving => {}
+                Doing::Closing { shutdown } => {
+                    // The FIN follows the replies. Whether the client still hears it is its own affair.
+                    let _gone_already = ready!(Pin::new(&mut self.stream).poll_shutdown(task));
+                    return Poll::Ready(Ok(if shutdown { End::Shutdown } else { End::Closed }));
+                }
             }
-            if self.rest.is_empty() && self.node.is_draining() {
-                let _gone_already = self.stream.shutdown().await;
-                return Ok(End::Closed);
+            let served = self.serve(scratch);
+            self.turn_requests += served.requests;
+            let mut additional = 0;
+            self.doing = match served.next {
+                Next::Read { additional: more } => {
+                    additional = more;
+                    Doing::Reading
+                }
+                Next::Again => Doing::Serving,
+                Next::Close => Doing::Closing { shutdown: false },
+                Next::Shutdown => Doing::Closing { shutdown: true },
+            };
+            self.keep_rest(scratch, additional);
+            if self.doing == Doing::Reading {
+                if self.rest.is_empty() && self.node.is_draining() {
+                    self.doing = Doing::Closing { shutdown: false };
+                } else if self.turn_requests >= self.node.config.requests_per_turn {
+                    self.doing = Doing::Serving;
+                }
             }
-            if turn_requests >= self.node.config.requests_per_turn {
-                // A client that never stops sending must not keep the others waiting.
-                counters.conn_yields.add(1);
-                turn_requests = 0;
-                tokio::task::yield_now().await;
-            }
+            self.send(task, scratch)?;
         }
     }
 
-    /// Waits for bytes; answers the thread's buffers, how many bytes came, and whether there was a wait.
-    /// All input is then in `rest` if that is a long one, else in the thread's input buffer.
-    async fn read(&mut self) -> (Box<Scratch>, io::Result<usize>, bool) {
-        self.client.set_state(if self.rest.is_empty() {
-            State::Idle
+    /// Waits for bytes. All input is then in `rest` if that is a long one, else in the thread's buffer.
+    fn read(&mut self, task: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<usize>> {
+        let in_rest = self.rest.len() > REST_COPY_BYTES;
+        if !in_rest && !self.rest.is_empty() {
+            scratch.input.extend_from_slice(&self.rest);
+        }
+        let input = if in_rest {
+            &mut self.rest
         } else {
-            State::Reading
-        });
-        let (stream, rest) = (&mut self.stream, &mut self.rest);
-        let mut waited = false;
-        let (scratch, read) = poll_fn(|task| {
-            let mut scratch = Scratch::lend();
-            let in_rest = rest.len() > REST_COPY_BYTES;
-            if !in_rest && !rest.is_empty() {
-                scratch.input.extend_from_slice(rest);
+            &mut scratch.input
+        };
+        let read = pin!(self.stream.read_buf(input)).poll(task);
+        match read {
+            Poll::Pending => {
+                self.turn_requests = 0;
+                self.client.set_state(if self.rest.is_empty() {
+                    State::Idle
+                } else {
+                    State::Reading
+                });
+                scratch.input.clear();
             }
-            let input = if in_rest { &mut *rest } else { &mut scratch.input };
-            match pin!(stream.read_buf(input)).poll(task) {
-                Poll::Pending => {
-                    waited = true;
-                    scratch.give_back();
-                    Poll::Pending
+            Poll::Ready(_) => {
+                if !in_rest && !self.rest.is_empty() {
+                    self.rest = BytesMut::new();
                 }
-                Poll::Ready(read) => {
-                    if !in_rest && !rest.is_empty() {
-                        *rest = BytesMut::new();
-                    }
-                    Poll::Ready((scratch, read))
+                if let Poll::Ready(Ok(read)) = &read {
+                    self.counters.bytes_read.add(*read as u64);
                 }
             }
-        })
-        .await;
-        (scratch, read, waited)
+        }
+        read
     }
 
     /// Executes what is complete in the input, wherever that is, and drops it from there.
+    #[inline]
     fn serve(&mut self, scratch: &mut Scratch) -> Served {
         let Scratch { input, output, rng } = scratch;
-        let own_rest = !self.rest.is_empty();
-        let now = self.node.clock.now();
+        let now = self.node.now();
         let at = self.node.store.seconds(now);
-        let counters = &self.node.workers[self.worker].counters;
         let mut cx = Context {
             node: self.node,
-            counters,
+            counters: self.counters,
             now,
             at,
             rng,
         };
-        let bytes = if own_rest { &self.rest[..] } else { &input[..] };
+        let input = if self.rest.is_empty() {
+            input
+        } else {
+            &mut self.rest
+        };
         let served = self
             .session
-            .serve(&mut cx, bytes, self.node.config.requests_per_turn, output);
+            .serve(&mut cx, input, self.node.config.requests_per_turn, output);
         if served.requests > 0 {
             self.client.requested_at(at);
         }
-        let input = if own_rest { &mut self.rest } else { input };
         if served.consumed == input.len() {
             input.clear();
         } else {
@@ -198,46 +226,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         served
     }
 
-    /// Sends all replies, waiting for the client to take them if it must.
-    async fn write(&mut self, scratch: &mut Scratch) -> io::Result<()> {
-        let counters = &self.node.workers[self.worker].counters;
-        let mut written = 0;
-        while written < scratch.output.len() {
-            let part = poll_fn(|task| {
-                let part = Pin::new(&mut self.stream).poll_write(task, &scratch.output[written..]);
-                if part.is_pending() {
-                    self.client.set_state(State::Writing);
-                }
-                part
-            });
-            match part.await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                part => written += part,
-            }
-        }
-        counters.bytes_written.add(written as u64);
-        scratch.output.clear();
-        Ok(())
-    }
-
-    /// Puts aside what is left of the input, with room for the `additional` bytes expected, and gives the buffers back.
-    fn keep_rest(&mut self, mut scratch: Box<Scratch>, additional: usize) {
+    /// Puts aside what is left of the input, with room for the `additional` bytes expected.
+    fn keep_rest(&mut self, scratch: &mut Scratch, additional: usize) {
         if self.rest.is_empty() {
-            self.rest = if scratch.input.is_empty() {
-                // A request that had its own buffer is served: do not hold its memory.
-                BytesMut::new()
-            } else if scratch.input.len() <= REST_COPY_BYTES {
+            if scratch.input.is_empty() {
+                if self.rest.capacity() > 0 {
+                    // A request that had its own buffer is served: do not hold its memory.
+                    self.rest = BytesMut::new();
+                }
+                return;
+            }
+            self.rest = if scratch.input.len() <= REST_COPY_BYTES {
                 BytesMut::from(&scratch.input[..])
             } else {
                 std::mem::take(&mut scratch.input)
             };
+            scratch.input.clear();
         }
         if self.rest.len() > REST_COPY_BYTES {
             // Doubling at most: a length is only an announcement until its bytes come.
             let ahead = self.rest.len().clamp(READ_BYTES, READ_AHEAD_BYTES);
             self.rest.reserve(additional.clamp(READ_BYTES, ahead));
         }
-        scratch.give_back();
+    }
+
+    /// Sends the replies in one write; what the client does not take waits in `unsent`.
+    fn send(&mut self, task: &mut task::Context<'_>, scratch: &mut Scratch) -> io::Result<()> {
+        let output = &mut scratch.output;
+        if output.is_empty() {
+            return Ok(());
+        }
+        let written = match Pin::new(&mut self.stream).poll_write(task, output) {
+            Poll::Ready(written) => written?,
+            // It asked to be woken; asking again in `send_unsent` does no harm.
+            Poll::Pending => 0,
+        };
+        self.counters.bytes_written.add(written as u64);
+        if written < output.len() {
+            output.advance(written);
+            self.unsent = std::mem::take(output);
+        } else {
+            output.clear();
+        }
+        Ok(())
+    }
+
+    fn send_unsent(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(task, &self.unsent);
+            if written.is_pending() {
+                self.turn_requests = 0;
+                self.client.set_state(State::Writing);
+            }
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.counters.bytes_written.add(written as u64);
+            self.unsent.advance(written);
+        }
+        self.unsent = BytesMut::new();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -269,11 +318,13 @@ impl Scratch {
     fn give_back(mut self: Box<Self>) {
         self.input.clear();
         self.output.clear();
-        if self.output.capacity() > WRITE_KEEP_BYTES {
+        if self.output.capacity() < READ_BYTES || self.output.capacity() > WRITE_KEEP_BYTES {
             self.output = BytesMut::with_capacity(READ_BYTES);
         }
-        // Advancing gave up the front of the buffer; reserving takes it back without a new allocation.
-        self.input.reserve(READ_BYTES);
+        if self.input.capacity() < READ_BYTES {
+            // Advancing gave up the front of the buffer: reserving takes it back, or makes a new one.
+            self.input.reserve(READ_BYTES);
+        }
         SPARE.set(Some(self));
     }
 }

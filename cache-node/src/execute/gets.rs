@@ -21,79 +21,75 @@ pub(crate) enum Retrieved {
     Part { consumed: usize, keys: usize },
 }
 
-/// Gets gathered from one buffer, in order, not yet looked up.
+/// Gets gathered from one buffer, in order, not yet looked up; all of them with cas uniques or all without.
 pub(crate) struct GetBatch<'a> {
     lookups: SmallVec<[Lookup<'a>; BATCH_KEYS]>,
-    marks: SmallVec<[Mark; BATCH_KEYS]>,
+    /// The requests whose last keys are among `lookups`.
+    ends: SmallVec<[RequestEnd; BATCH_KEYS]>,
+    /// How many keys of the first request were answered before this batch.
+    skipped: usize,
     with_cas: bool,
     /// Where in the input the last whole request that was answered ends.
     answered: usize,
 }
 
-/// Where a key stands.
+/// Where a request ends.
 #[derive(Clone, Copy)]
-struct Mark {
-    /// Its number within its request.
-    number: usize,
-    /// Where in the input its request ends, if it is the last key of it.
-    request_end: Option<usize>,
+struct RequestEnd {
+    /// Behind so many keys of the batch.
+    keys: usize,
+    /// Behind so many bytes of the input.
+    input: usize,
 }
 
 impl<'a> GetBatch<'a> {
-    pub(crate) fn new() -> Self {
+    /// An empty batch; everything before `answered` of the input is answered.
+    pub(crate) fn new(with_cas: bool, answered: usize) -> Self {
         Self {
             lookups: SmallVec::new(),
-            marks: SmallVec::new(),
-            with_cas: false,
-            answered: 0,
+            ends: SmallVec::new(),
+            skipped: 0,
+            with_cas,
+            answered,
         }
     }
 
-    /// Everything before `end` of the input has been answered, this batch being empty.
-    pub(crate) fn answered_up_to(&mut self, end: usize) {
-        self.answered = end;
-    }
-
-    /// Takes a retrieval without touch, whose first `skip` keys are answered already and whose wire bytes end at
+    /// Takes the keys of a retrieval, of which the first `skip` are answered already and whose wire bytes end at
     /// `end` of the input. Looks up what is gathered whenever the batch is full.
     pub(crate) fn push(
         &mut self,
         cx: &Context<'_>,
-        get: &Get<'a>,
+        keys: Keys<'a>,
         skip: usize,
         end: usize,
         out: &mut BytesMut,
         limit: usize,
     ) -> Retrieved {
-        if self.with_cas != get.with_cas {
-            if let part @ Retrieved::Part { .. } = self.flush(cx, out, limit) {
-                return part;
-            }
-            self.with_cas = get.with_cas;
+        if skip > 0 {
+            self.skipped = skip;
         }
-        let count = get.keys.len();
-        for (number, key) in get.keys.iter().enumerate().skip(skip) {
-            self.lookups.push(cx.store().lookup(key.as_bytes()));
-            self.marks.push(Mark {
-                number,
-                request_end: (number + 1 == count).then_some(end),
-            });
+        for key in keys.iter().skip(skip) {
             if self.lookups.len() == BATCH_KEYS
                 && let part @ Retrieved::Part { .. } = self.flush(cx, out, limit)
             {
                 return part;
             }
+            self.lookups.push(cx.store().lookup(key.as_bytes()));
         }
+        self.ends.push(RequestEnd {
+            keys: self.lookups.len(),
+            input: end,
+        });
         Retrieved::All
     }
 
     /// Answers everything gathered, unless `out` grows beyond `limit` bytes first.
     pub(crate) fn flush(&mut self, cx: &Context<'_>, out: &mut BytesMut, limit: usize) -> Retrieved {
-        if self.lookups.is_empty() {
-            return Retrieved::All;
-        }
         let read = if self.with_cas { Read::WithCas } else { Read::Plain };
-        let (marks, answered) = (&self.marks, &mut self.answered);
+        let mut ends = self.ends.iter();
+        let mut end = ends.next();
+        let mut answered = self.answered;
+        let mut request_start = 0;
         let mut hits = 0;
         let mut stopped = None;
         cx.store()
@@ -109,20 +105,26 @@ impl<'a> GetBatch<'a> {
                     hits += 1;
                     value(out, self.lookups[index].key, &item, self.with_cas);
                 }
-                if let Some(end) = marks[index].request_end {
+                if let Some(done) = end.filter(|end| end.keys == index + 1) {
                     out.extend_from_slice(reply::END);
-                    *answered = end;
+                    answered = done.input;
+                    request_start = index + 1;
+                    end = ends.next();
                 }
             });
         let done = stopped.unwrap_or(self.lookups.len());
         count_gets(cx, done, hits);
-        let retrieved = stopped.map_or(Retrieved::All, |index| Retrieved::Part {
-            consumed: self.answered,
-            keys: self.marks[index].number,
-        });
+        // Keys of the request under way: those skipped belong to the first request of the batch only.
+        let skipped = if request_start == 0 { self.skipped } else { 0 };
+        let keys = skipped + done - request_start;
+        self.answered = answered;
+        self.skipped = keys;
         self.lookups.clear();
-        self.marks.clear();
-        retrieved
+        self.ends.clear();
+        stopped.map_or(Retrieved::All, |_index| Retrieved::Part {
+            consumed: answered,
+            keys,
+        })
     }
 }
 
@@ -228,17 +230,15 @@ pub(super) fn one_by_one(cx: &mut Context<'_>, get: &Get<'_>, out: &mut BytesMut
         );
         return;
     }
-    let mut batch = GetBatch::new();
-    batch.push(cx, get, 0, 0, out, usize::MAX);
+    let mut batch = GetBatch::new(get.with_cas, 0);
+    batch.push(cx, get.keys, 0, 0, out, usize::MAX);
     batch.flush(cx, out, usize::MAX);
 }
 
 #[inline]
 fn value(out: &mut BytesMut, key: &[u8], item: &Item<'_>, with_cas: bool) {
     let cas = with_cas.then(|| item.cas());
-    let len = item.value.len();
-    out.reserve(len + key.len() + 64);
-    reply::value_header(out, key, item.flags, len, cas);
+    reply::value_header(out, key, item.flags, item.value.len(), cas);
     item.value.copy_to(out);
     out.extend_from_slice(CRLF);
 }

@@ -17,7 +17,7 @@ use super::{Bound, Phase, StartError};
 use crate::admin;
 use crate::node::Node;
 
-/// How often the store gets background time.
+/// How often the store gets background time, and the clock is read.
 const TICK: Duration = Duration::from_millis(100);
 /// Items looked at in one bite of background work, and bites per tick.
 const TICK_ITEMS: usize = 256;
@@ -41,14 +41,14 @@ where
     runtime.block_on(async {
         let node = Arc::clone(&bound.node);
         let stop = stop();
-        let (phase, asked_to_stop, workers) = start_workers(&mut { bound }, started)?;
+        let workers = start_workers(&mut { bound }, started)?;
         tokio::select! {
             () = stop => info!("asked to stop"),
-            () = asked_to_stop.notified() => info!("a client asked to stop"),
-            () = background(&node) => {}
+            () = workers.asked_to_stop.notified() => info!("a client asked to stop"),
+            () = background(&node, &workers.retry_accept) => {}
         }
         node.draining.store(true, Ordering::Relaxed);
-        drain(&node, &phase, workers, hurry()).await;
+        drain(&node, workers, hurry()).await;
         Ok(())
     })
 }
@@ -57,11 +57,21 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-type Started = (watch::Sender<Phase>, Arc<Notify>, Vec<JoinHandle<()>>);
+/// Workers have no timers: they would cost every wait a look at the clock.
+fn worker_runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().build()
+}
+
+struct Started {
+    phase: watch::Sender<Phase>,
+    asked_to_stop: Arc<Notify>,
+    retry_accept: Arc<Notify>,
+    workers: Vec<JoinHandle<()>>,
+}
 
 fn start_workers(bound: &mut Bound, started: impl FnOnce(&Bound)) -> Result<Started, StartError> {
     let (phase, phases) = watch::channel(Phase::Serving);
-    let stop = Arc::new(Notify::new());
+    let (stop, retry_accept) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let listeners = std::mem::take(&mut bound.tcp);
     let mut unix = bound
         .unix
@@ -79,8 +89,9 @@ fn start_workers(bound: &mut Bound, started: impl FnOnce(&Bound)) -> Result<Star
             inboxes: inboxes.clone(),
             phase: phases.clone(),
             stop: Arc::clone(&stop),
+            retry_accept: Arc::clone(&retry_accept),
         };
-        let runtime = runtime().map_err(|error| StartError::system("start a runtime", error))?;
+        let runtime = worker_runtime().map_err(|error| StartError::system("start a runtime", error))?;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
@@ -99,26 +110,37 @@ fn start_workers(bound: &mut Bound, started: impl FnOnce(&Bound)) -> Result<Star
         });
     }
     started(bound);
-    Ok((phase, stop, workers))
+    Ok(Started {
+        phase,
+        asked_to_stop: stop,
+        retry_accept,
+        workers,
+    })
 }
 
 /// What goes on beside the clients; never ends by itself.
-async fn background(node: &Node) {
+async fn background(node: &Node, retry_accept: &Notify) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sweeps = interval(SWEEP);
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => tick_store(node).await,
-            _ = sweeps.tick(), if node.config.idle_timeout.is_some() => end_silent_clients(node),
+            _ = ticks.tick() => {
+                node.refresh_clock();
+                tick_store(node).await;
+            }
+            _ = sweeps.tick() => {
+                end_silent_clients(node);
+                retry_accept.notify_waiters();
+            }
         }
     }
 }
 
 async fn tick_store(node: &Node) {
     for _bite in 0..TICK_BITES {
-        let now = node.store.seconds(node.clock.now());
+        let now = node.store.seconds(node.now());
         if !node.store.tick(now, TICK_ITEMS) {
             return;
         }
@@ -130,7 +152,7 @@ fn end_silent_clients(node: &Node) {
     let Some(timeout) = node.config.idle_timeout else {
         return;
     };
-    let now = node.store.seconds(node.clock.now());
+    let now = node.store.seconds(node.now());
     for worker in &node.workers {
         let ended = worker
             .clients
@@ -139,12 +161,8 @@ fn end_silent_clients(node: &Node) {
     }
 }
 
-async fn drain(
-    node: &Node,
-    phase: &watch::Sender<Phase>,
-    workers: Vec<JoinHandle<()>>,
-    hurry: impl Future<Output = ()>,
-) {
+async fn drain(node: &Node, started: Started, hurry: impl Future<Output = ()>) {
+    let Started { phase, workers, .. } = started;
     let _no_worker_left = phase.send(Phase::Draining);
     let (told, done) = tokio::sync::oneshot::channel();
     // Joining blocks, and this loop still answers operators meanwhile.

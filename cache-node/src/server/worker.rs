@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use protocol::encode::response::TOO_MANY_CONNECTIONS;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,6 +40,8 @@ pub(super) struct Worker {
     pub(super) phase: watch::Receiver<Phase>,
     /// Told when a client asks the node to stop.
     pub(super) stop: Arc<Notify>,
+    /// Told now and then, for workers that could not accept.
+    pub(super) retry_accept: Arc<Notify>,
 }
 
 /// What accepting and serving need; shared by the tasks of one worker.
@@ -49,6 +50,7 @@ struct Shared {
     node: Arc<Node>,
     inboxes: Vec<mpsc::Sender<Accepted>>,
     stop: Arc<Notify>,
+    retry_accept: Arc<Notify>,
     /// Told whenever a client is gone.
     gone: Notify,
 }
@@ -65,12 +67,14 @@ impl Worker {
             inboxes,
             mut phase,
             stop,
+            retry_accept,
         } = self;
         let shared = Arc::new(Shared {
             index,
             node,
             inboxes,
             stop,
+            retry_accept,
             gone: Notify::new(),
         });
         let mut accepting = JoinSet::new();
@@ -131,9 +135,6 @@ async fn drain(shared: &Shared, phase: &mut watch::Receiver<Phase>) {
         tokio::task::yield_now().await;
     }
 }
-
-/// Pause after the system refused an `accept` for want of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 async fn accept_tcp(listener: TcpListener, shared: Arc<Shared>) {
     loop {
@@ -246,7 +247,7 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let worker = &self.node.workers[self.index];
-        let now = self.node.store.seconds(self.node.clock.now());
+        let now = self.node.store.seconds(self.node.now());
         let client = Arc::new(Client::new(peer, now));
         worker.load.fetch_add(1, Ordering::Relaxed);
         let seat = Seat {
@@ -279,7 +280,11 @@ impl Shared {
         }
         self.node.workers[self.index].counters.listen_disabled.add(1);
         warn!(%error, "cannot accept clients");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        // What is missing comes back when a client leaves; others of this process may give it back unseen.
+        tokio::select! {
+            () = self.gone.notified() => {}
+            () = self.retry_accept.notified() => {}
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Talk {
 
     /// One call of the session on exactly these bytes; answers the replies, too.
     pub(super) fn serve(&mut self, input: &[u8], requests_max: usize) -> (Served, Vec<u8>) {
-        let now = self.node.clock.now();
+        let now = self.node.now();
         let mut cx = Context {
             node: &self.node,
             counters: &self.node.workers[0].counters,
@@ -115,7 +115,7 @@ impl Talk {
                     let (told, _next) = self.send(&bytes);
                     reply = Some((sent, String::from_utf8(told).unwrap()));
                 }
-                "~" => self.node.clock.advance(rest.parse().unwrap()),
+                "~" => self.node.advance_clock(rest.parse().unwrap()),
                 other => panic!("no such mark: {other}"),
             }
         }
