@@ -3,18 +3,23 @@
 //! Buffers belong to the thread and are lent for the length of a batch, so that a silent client holds none. A client
 //! that sent half a request keeps that half; one that does not take its replies keeps those and is not read from.
 
+mod input;
+mod socket;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{self, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use protocol::Limits;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::ReadBuf;
 
+use self::input::Input;
+pub(crate) use self::socket::Socket;
 use crate::clients::{Client, State};
 use crate::counters::Counters;
 use crate::execute::Context;
@@ -35,7 +40,7 @@ pub(crate) enum End {
 /// A connection, served to its end by being awaited. `worker` is the index of the thread that does it.
 pub(crate) fn serve<'n, S>(stream: S, node: &'n Node, worker: usize, client: &'n Client) -> Connection<'n, S>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Socket,
 {
     let limits = Limits {
         value_len_bytes: usize::try_from(node.config.item_size_max_bytes).unwrap_or(usize::MAX),
@@ -47,7 +52,7 @@ where
         counters: &node.workers[worker].counters,
         client,
         session: Session::new(limits),
-        rest: BytesMut::new(),
+        rest: Input::default(),
         unsent: BytesMut::new(),
         doing: Doing::Reading,
         turn_requests: 0,
@@ -78,7 +83,7 @@ pub(crate) struct Connection<'n, S> {
     client: &'n Client,
     session: Session,
     /// Input not yet served; empty while the client is idle.
-    rest: BytesMut,
+    rest: Input,
     /// Replies the client has not taken yet.
     unsent: BytesMut,
     doing: Doing,
@@ -97,7 +102,7 @@ enum Doing {
     Closing { shutdown: bool },
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<'_, S> {
+impl<S: Socket> Future for Connection<'_, S> {
     type Output = End;
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<End> {
@@ -109,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<'_, S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+impl<S: Socket> Connection<'_, S> {
     /// Goes on until there is something to wait for. Leaves nothing in `scratch` that is still needed.
     fn advance(&mut self, task: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<End>> {
         loop {
@@ -164,34 +169,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     fn read(&mut self, task: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<usize>> {
         let in_rest = self.rest.len() > REST_COPY_BYTES;
         if !in_rest && !self.rest.is_empty() {
-            scratch.input.extend_from_slice(&self.rest);
+            scratch.input.append(self.rest.pending());
         }
         let input = if in_rest {
             &mut self.rest
         } else {
             &mut scratch.input
         };
-        let read = pin!(self.stream.read_buf(input)).poll(task);
-        match read {
-            Poll::Pending => {
-                self.turn_requests = 0;
-                self.client.set_state(if self.rest.is_empty() {
-                    State::Idle
-                } else {
-                    State::Reading
-                });
-                scratch.input.clear();
-            }
-            Poll::Ready(_) => {
-                if !in_rest && !self.rest.is_empty() {
-                    self.rest = BytesMut::new();
-                }
-                if let Poll::Ready(Ok(read)) = &read {
-                    self.counters.bytes_read.add(*read as u64);
-                }
-            }
+        let mut room = ReadBuf::new(input.room());
+        let polled = Pin::new(&mut self.stream).poll_read(task, &mut room);
+        let read = room.filled().len();
+        if polled.is_pending() {
+            self.turn_requests = 0;
+            self.client.set_state(if self.rest.is_empty() {
+                State::Idle
+            } else {
+                State::Reading
+            });
+            scratch.input.clear();
+            return Poll::Pending;
         }
-        read
+        input.filled(read);
+        self.counters.bytes_read.add(read as u64);
+        if !in_rest && !self.rest.is_empty() {
+            self.rest = Input::default();
+        }
+        polled.map_ok(|()| read)
     }
 
     /// Executes what is complete in the input, wherever that is, and drops it from there.
@@ -212,17 +215,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         } else {
             &mut self.rest
         };
-        let served = self
-            .session
-            .serve(&mut cx, input, self.node.config.requests_per_turn, output);
+        let served = self.session.serve(
+            &mut cx,
+            input.pending(),
+            self.node.config.requests_per_turn,
+            output,
+        );
         if served.requests > 0 {
             self.client.requested_at(at);
         }
-        if served.consumed == input.len() {
-            input.clear();
-        } else {
-            input.advance(served.consumed);
-        }
+        input.consume(served.consumed);
         served
     }
 
@@ -230,14 +232,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     fn keep_rest(&mut self, scratch: &mut Scratch, additional: usize) {
         if self.rest.is_empty() {
             if scratch.input.is_empty() {
-                if self.rest.capacity() > 0 {
+                if self.rest.is_allocated() {
                     // A request that had its own buffer is served: do not hold its memory.
-                    self.rest = BytesMut::new();
+                    self.rest = Input::default();
                 }
                 return;
             }
             self.rest = if scratch.input.len() <= REST_COPY_BYTES {
-                BytesMut::from(&scratch.input[..])
+                Input::copy_of(scratch.input.pending())
             } else {
                 std::mem::take(&mut scratch.input)
             };
@@ -246,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if self.rest.len() > REST_COPY_BYTES {
             // Doubling at most: a length is only an announcement until its bytes come.
             let ahead = self.rest.len().clamp(READ_BYTES, READ_AHEAD_BYTES);
-            self.rest.reserve(additional.clamp(READ_BYTES, ahead));
+            self.rest.make_room(additional.clamp(READ_BYTES, ahead));
         }
     }
 
@@ -256,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if output.is_empty() {
             return Ok(());
         }
-        let written = match Pin::new(&mut self.stream).poll_write(task, output) {
+        let written = match self.stream.poll_send(task, output) {
             Poll::Ready(written) => written?,
             // It asked to be woken; asking again in `send_unsent` does no harm.
             Poll::Pending => 0,
@@ -273,7 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     fn send_unsent(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
-            let written = Pin::new(&mut self.stream).poll_write(task, &self.unsent);
+            let written = self.stream.poll_send(task, &self.unsent);
             if written.is_pending() {
                 self.turn_requests = 0;
                 self.client.set_state(State::Writing);
@@ -292,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
 /// What a thread lends to the connection it is serving.
 struct Scratch {
-    input: BytesMut,
+    input: Input,
     output: BytesMut,
     rng: SmallRng,
 }
@@ -308,7 +310,7 @@ impl Scratch {
     fn lend() -> Box<Self> {
         SPARE.take().unwrap_or_else(|| {
             Box::new(Self {
-                input: BytesMut::with_capacity(READ_BYTES),
+                input: Input::with_room(READ_BYTES),
                 output: BytesMut::with_capacity(READ_BYTES),
                 rng: SmallRng::from_rng(&mut rand::rng()),
             })
@@ -321,9 +323,8 @@ impl Scratch {
         if self.output.capacity() < READ_BYTES || self.output.capacity() > WRITE_KEEP_BYTES {
             self.output = BytesMut::with_capacity(READ_BYTES);
         }
-        if self.input.capacity() < READ_BYTES {
-            // Advancing gave up the front of the buffer: reserving takes it back, or makes a new one.
-            self.input.reserve(READ_BYTES);
+        if !self.input.is_allocated() {
+            self.input = Input::with_room(READ_BYTES);
         }
         SPARE.set(Some(self));
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use protocol::encode::response::TOO_MANY_CONNECTIONS;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -16,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::Phase;
 use crate::clients::{Client, Peer, State};
-use crate::connection::{self, End};
+use crate::connection::{self, End, Socket};
 use crate::node::Node;
 
 /// A client on its way to a worker.
@@ -244,7 +243,7 @@ impl Shared {
 
     fn spawn<S>(self: &Arc<Self>, stream: S, peer: Peer)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Socket + Send + 'static,
     {
         let worker = &self.node.workers[self.index];
         let now = self.node.store.seconds(self.node.now());

@@ -6,7 +6,7 @@ use protocol::encode::meta as encode;
 use protocol::encode::response as reply;
 use protocol::meta::{Arith, ArithMode, Code, KeyScratch};
 
-use super::{plain_reply, read_mode, seconds_left};
+use super::{made_expiry, plain_reply, read_mode, seconds_left, wanted_cas};
 use crate::execute::Context;
 use crate::execute::arith::{apply, number};
 use crate::execute::classic::{count_arith, counted};
@@ -31,13 +31,14 @@ pub(crate) fn arith(cx: &mut Context<'_>, request: &Arith<'_>, out: &mut BytesMu
                 return (Change::Keep, Sum::NotFound);
             };
             let made = NewItem {
-                expires: touch.unwrap_or(expires),
-                cas: request.cas_override,
+                expires: made_expiry(request.flags, touch, expires),
+                cas: wanted_cas(request.cas_override),
                 ..NewItem::new(text.format(request.initial).as_bytes())
             };
             return (Change::Put(made), Sum::Made);
         };
-        let Some(old) = item.value.as_slice().and_then(number) else {
+        // memcached's order: no text at all, another cas unique, text that is no number.
+        let Some(text_now) = item.value.as_slice().filter(|value| !value.is_empty()) else {
             return (Change::Keep, Sum::NonNumeric);
         };
         if request
@@ -46,11 +47,14 @@ pub(crate) fn arith(cx: &mut Context<'_>, request: &Arith<'_>, out: &mut BytesMu
         {
             return (Change::Keep, Sum::Exists);
         }
+        let Some(old) = number(text_now) else {
+            return (Change::Keep, Sum::NonNumeric);
+        };
         let new = apply(verb, old, request.delta);
         let change = match counted(&item, text.format(new).as_bytes()) {
             Change::Put(sum) => Change::Put(NewItem {
                 expires: touch.unwrap_or(item.expires),
-                cas: request.cas_override,
+                cas: wanted_cas(request.cas_override),
                 ..sum
             }),
             other => other,

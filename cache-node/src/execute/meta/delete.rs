@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use protocol::encode::response as reply;
 use protocol::meta::{Code, Delete, KeyScratch};
 
-use super::plain_reply;
+use super::{plain_reply, wanted_cas};
 use crate::execute::Context;
 use crate::store::{CasPatch, Change, NewItem, Patch, Read, Seconds};
 
@@ -48,7 +48,7 @@ fn change(request: &Delete<'_>, expires: Option<Option<Seconds>>, old_cas: u64) 
         return Change::Put(NewItem {
             flags: request.client_flags.unwrap_or(0),
             expires: expires.unwrap_or(None),
-            cas: request.cas_override.or(kept),
+            cas: wanted_cas(request.cas_override).or(kept),
             stale: request.invalidate,
             ..NewItem::new(b"")
         });
@@ -60,7 +60,7 @@ fn change(request: &Delete<'_>, expires: Option<Option<Seconds>>, old_cas: u64) 
             stale: Some(true),
             win_sent: Some(false),
             fetched: None,
-            cas: request.cas_override.map_or(CasPatch::New, CasPatch::Set),
+            cas: wanted_cas(request.cas_override).map_or(CasPatch::New, CasPatch::Set),
         });
     }
     Change::Delete

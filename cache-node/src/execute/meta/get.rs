@@ -2,10 +2,10 @@
 
 use bytes::BytesMut;
 use protocol::encode::meta as encode;
-use protocol::meta::{Code, Get, KeyScratch};
+use protocol::meta::{Code, Flags, Get, KeyScratch};
 use protocol::{Expiry, Exptime};
 
-use super::{Seen, opaque_and_key, read_mode, seconds_left};
+use super::{Seen, made_expiry, opaque_and_key, read_mode, seconds_left, wanted_cas};
 use crate::execute::Context;
 use crate::store::{CasPatch, Change, Item, Lookup, NewItem, Patch, Read, Seconds};
 
@@ -19,13 +19,13 @@ pub(crate) fn get(cx: &mut Context<'_>, request: &Get<'_>, out: &mut BytesMut) {
     );
     let may_change = request.touch.is_some() || request.vivify.is_some() || request.recache.is_some();
     let found = if may_change {
-        leasing(cx, request, lookup, read, out)
+        leasing(cx, request, lookup, read, None, out)
     } else {
         match plain(cx, request, lookup, read, out) {
             Plain::Hit => Found::Hit { touched: false },
             Plain::Miss => Found::Miss,
             // The winner of a stale item has to be marked: look again, this time to change.
-            Plain::Stale => leasing(cx, request, lookup, read, out),
+            Plain::Stale(seen) => leasing(cx, request, lookup, read, Some(seen), out),
         }
     };
     match found {
@@ -59,8 +59,8 @@ enum Found {
 enum Plain {
     Hit,
     Miss,
-    /// A stale item that nobody has been told to refill.
-    Stale,
+    /// A stale item that nobody has been told to refill, as it was before this visit left its trace.
+    Stale(Seen),
 }
 
 fn plain(cx: &Context<'_>, request: &Get<'_>, lookup: Lookup<'_>, read: Read, out: &mut BytesMut) -> Plain {
@@ -68,7 +68,7 @@ fn plain(cx: &Context<'_>, request: &Get<'_>, lookup: Lookup<'_>, read: Read, ou
     cx.store().get(lookup, at, read, |item| {
         let Some(item) = item else { return Plain::Miss };
         if item.stale && !item.win_sent {
-            return Plain::Stale;
+            return Plain::Stale(Seen::of(&item, at));
         }
         let marks = Marks {
             won: false,
@@ -80,12 +80,14 @@ fn plain(cx: &Context<'_>, request: &Get<'_>, lookup: Lookup<'_>, read: Read, ou
     })
 }
 
-/// Everything that may change the item: T, N, R, and the first reader of a stale item.
+/// Everything that may change the item: T, N, R, and the first reader of a stale item. `earlier` is what this very
+/// request saw of the item when it looked first.
 fn leasing(
     cx: &mut Context<'_>,
     request: &Get<'_>,
     lookup: Lookup<'_>,
     read: Read,
+    earlier: Option<Seen>,
     out: &mut BytesMut,
 ) -> Found {
     let at = cx.at;
@@ -99,34 +101,27 @@ fn leasing(
             let Some(expires) = vivify else {
                 return (Change::Keep, Leased::Miss);
             };
-            // A touch of the item just made counts if it comes after the N.
-            let expires = last_expiry(request, touch, vivify).unwrap_or(expires);
             let made = NewItem {
-                expires,
-                cas: request.cas_override,
+                expires: made_expiry(request.flags, touch, expires),
+                cas: wanted_cas(request.cas_override),
                 win_sent: true,
+                fetched: !request.flags.has(b'u'),
                 ..NewItem::new(b"")
             };
             return (Change::Put(made), Leased::Made);
         };
-        let nearly_over = item
-            .expires
-            .zip(recache)
-            .is_some_and(|(expires, before)| expires < before);
+        let nearly_over = recache.is_some_and(|before| due(request.flags, item.expires, touch, before));
         let marks = Marks {
             won: !item.win_sent && (item.stale || nearly_over),
             stale: item.stale,
             win_sent: item.win_sent,
         };
-        hit(
-            reply,
-            request,
-            &Seen::of(&item, at),
-            Some(&item),
-            marks,
-            touch,
-            at,
-        );
+        let mut seen = Seen::of(&item, at);
+        if let Some(earlier) = earlier {
+            (seen.fetched, seen.idle) = (earlier.fetched, earlier.idle);
+        }
+        hit(reply, request, &seen, Some(&item), marks, touch, at);
+        // A read leaves its trace even where nothing else changes.
         let patch = Patch {
             expires: touch,
             win_sent: marks.won.then_some(true),
@@ -134,12 +129,7 @@ fn leasing(
             stale: None,
             cas: CasPatch::Keep,
         };
-        let change = if touch.is_some() || marks.won {
-            Change::Patch(patch)
-        } else {
-            Change::Keep
-        };
-        (change, Leased::Hit)
+        (Change::Patch(patch), Leased::Hit)
     });
     match done {
         Ok(done) => match done.result {
@@ -183,6 +173,23 @@ enum Leased {
     Made,
 }
 
+/// Whether an item expires before that second, as seen where the R stands: a T before it has moved the expiry.
+fn due(
+    flags: Flags<'_>,
+    mut expires: Option<Seconds>,
+    touch: Option<Option<Seconds>>,
+    before: Seconds,
+) -> bool {
+    for flag in flags.iter() {
+        match flag.letter {
+            b'T' => expires = touch.unwrap_or(expires),
+            b'R' => return expires.is_some_and(|expires| expires < before),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// The second before which an item is due for `R`; `None` when nothing can be.
 fn recache_before(cx: &Context<'_>, seconds: i64) -> Option<Seconds> {
     match Exptime(seconds).expiry(cx.now) {
@@ -204,20 +211,6 @@ struct Marks {
 struct Vivified {
     vivify: Option<Option<Seconds>>,
     touch: Option<Option<Seconds>>,
-}
-
-/// The expiry an item is left with when both N and T are given: the later flag wins, as memcached executes them.
-fn last_expiry(
-    request: &Get<'_>,
-    touch: Option<Option<Seconds>>,
-    vivify: Option<Option<Seconds>>,
-) -> Option<Option<Seconds>> {
-    let order = request.flags.iter().filter_map(|flag| match flag.letter {
-        b'T' => touch,
-        b'N' => vivify,
-        _ => None,
-    });
-    order.last()
 }
 
 fn hit(

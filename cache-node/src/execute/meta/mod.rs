@@ -54,6 +54,22 @@ fn seconds_left(expires: Option<Seconds>, at: Seconds) -> i64 {
     expires.map_or(-1, |expires| i64::from(expires.0.saturating_sub(at.0)))
 }
 
+/// The expiry an item made on a miss is left with when both T and N are given: the later flag wins, as memcached
+/// executes them in order.
+fn made_expiry(flags: Flags<'_>, touch: Option<Option<Seconds>>, vivify: Option<Seconds>) -> Option<Seconds> {
+    let order = flags.iter().filter_map(|flag| match flag.letter {
+        b'T' => touch,
+        b'N' => Some(vivify),
+        _ => None,
+    });
+    order.last().unwrap_or(vivify)
+}
+
+/// The cas unique a client wants its item to have; zero is none, since zero is what an item without one shows.
+fn wanted_cas(cas_override: Option<u64>) -> Option<u64> {
+    cas_override.filter(|unique| *unique != 0)
+}
+
 /// Answers the flags that need no item: `O` and `k`.
 fn opaque_and_key(out: &mut BytesMut, key: MetaKey<'_>, flags: Flags<'_>) {
     for flag in flags.iter() {

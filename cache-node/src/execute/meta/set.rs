@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use protocol::encode::meta as encode;
 use protocol::meta::{Code, KeyScratch, Set, SetMode};
 
-use super::read_mode;
+use super::{read_mode, wanted_cas};
 use crate::execute::Context;
 use crate::execute::classic::{extended, forget};
 use crate::store::{Body, Change, Item, NewItem, Seconds, StoreError};
@@ -87,7 +87,7 @@ fn decide<'a>(request: &Set<'a>, expires: Option<Seconds>, item: Option<&Item<'_
     let whole = NewItem {
         flags: request.client_flags,
         expires,
-        cas: request.cas_override,
+        cas: wanted_cas(request.cas_override),
         ..NewItem::new(request.data)
     };
     match (request.mode, item) {
@@ -144,7 +144,7 @@ fn extend<'a>(request: &Set<'a>, item: &Item<'_>) -> (Change<'a>, Verdict) {
     let len = item.value.len() + request.data.len();
     let change = match extended(item, body) {
         Change::Put(longer) => Change::Put(NewItem {
-            cas: request.cas_override,
+            cas: wanted_cas(request.cas_override),
             ..longer
         }),
         other => other,

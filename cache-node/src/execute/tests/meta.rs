@@ -44,6 +44,86 @@ fn hit_and_access_flags_tell_the_state_before_this_read() {
 }
 
 #[test]
+fn flags_that_may_change_the_item_count_as_reads_and_u_never_does() {
+    check(
+        r"> ms k 1 T100\r\na
+          < HD
+          > mg k u R5
+          < HD
+          > mg k h R5
+          < HD h0
+          > mg k h
+          < HD h1
+          > mg new N30
+          < HD W
+          > mg new h
+          < HD h1 Z
+          > md k I
+          < HD
+          > mg k u h
+          < HD h1 X W
+          > ms k 1\r\nb
+          < HD
+          > md k I
+          < HD
+          > mg k h
+          < HD h0 X W",
+    );
+}
+
+#[test]
+fn recache_looks_at_the_ttl_as_it_stands_at_that_flag() {
+    check(
+        r"> ms k 1 T100\r\na
+          < HD
+          > mg k R30 T10
+          < HD
+          > ms k 1 T100\r\na
+          < HD
+          > mg k T10 R30
+          < HD W",
+    );
+}
+
+#[test]
+fn of_two_expiries_on_a_miss_the_later_flag_wins() {
+    check(
+        r"> mg a T50 N30
+          < HD W
+          > mg a t
+          < HD t30 Z
+          > mg b N30 T50
+          < HD W
+          > mg b t
+          < HD t50 Z
+          > ma n T50 N30
+          < HD
+          > mg n t
+          < HD t30
+          > ma m N30 T50
+          < HD
+          > mg m t
+          < HD t50",
+    );
+}
+
+#[test]
+fn a_wish_for_cas_unique_zero_is_no_wish() {
+    check(
+        r"> ms k 1 E5 c\r\n1
+          < HD c5
+          > ma k E0 c
+          < HD c{cas:new}
+          > mg k c
+          < HD c{new}
+          > md k C{new} I E0
+          < HD
+          > ms k 1 C0\r\n1
+          < EX",
+    );
+}
+
+#[test]
 fn touching_by_mg_shows_the_ttl_as_it_stands_at_that_flag() {
     check(
         r"> ms k 1 T100\r\na
@@ -269,7 +349,13 @@ fn ma_counts_creates_and_compares() {
           < CLIENT_ERROR invalid or duplicate flag
           > ms n 1\r\nx
           < HD
+          > ma n C1
+          < EX
           > ma n
+          < CLIENT_ERROR cannot increment or decrement non-numeric value
+          > ms n 0\r\n
+          < HD
+          > ma n C1
           < CLIENT_ERROR cannot increment or decrement non-numeric value",
     );
 }
