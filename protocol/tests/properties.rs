@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use protocol::testing::corpus::cases;
 use protocol::testing::{check_replies, check_requests, check_round_trip};
 
 /// The words of the protocol and what stands between them, so that random lines come close to good ones.
@@ -140,6 +141,27 @@ const REPLY_WORDS: &[&str] = &[
     "\r",
 ];
 
+/// A case of the corpus with a few of its bytes changed, left out or put in.
+fn mutated(table: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let inputs: Vec<Vec<u8>> = cases(table)
+        .into_iter()
+        .map(|case| case.input)
+        .filter(|input| input.len() < 3000)
+        .collect();
+    let change = (any::<proptest::sample::Index>(), any::<u8>(), 0_u8..3);
+    (proptest::sample::select(inputs), vec(change, 1..4)).prop_map(|(mut input, changes)| {
+        for (index, byte, kind) in changes {
+            let at = index.index(input.len() + 1);
+            match kind {
+                0 if at < input.len() => input[at] = byte,
+                1 if at < input.len() => drop(input.remove(at)),
+                _ => input.insert(at, byte),
+            }
+        }
+        input
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -151,6 +173,15 @@ proptest! {
     #[test]
     fn lines_like_replies_keep_every_claim(input in lines(REPLY_WORDS)) {
         check_replies(&input);
+    }
+
+    #[test]
+    fn mutated_cases_keep_every_claim(
+        request in mutated(include_str!("../corpus/requests.txt")),
+        reply in mutated(include_str!("../corpus/replies.txt")),
+    ) {
+        check_requests(&request);
+        check_replies(&reply);
     }
 
     #[test]

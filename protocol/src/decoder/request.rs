@@ -229,13 +229,13 @@ impl RequestDecoder {
     /// limit says; the LF may be the next.
     #[inline]
     const fn is_line(&self, wire_len: usize) -> bool {
-        wire_len <= self.limits.line_len_bytes + 1
+        wire_len <= self.limits.line_len_bytes.saturating_add(1)
     }
 
     /// The same for get and gets.
     #[inline]
     const fn is_get_line(&self, wire_len: usize) -> bool {
-        self.is_line(wire_len) || wire_len <= self.limits.get_line_len_bytes + 1
+        self.is_line(wire_len) || wire_len <= self.limits.get_line_len_bytes.saturating_add(1)
     }
 
     /// Goes on where the last call stopped.
