@@ -366,7 +366,8 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// An opaque may have 31 bytes behind its letter.
+    /// An opaque may have 31 bytes behind its letter. (memcached's `ma` sees this only when it writes the reply, with the
+    /// number already changed; here nothing happens.)
     fn check_opaque(&self) -> Result<(), ProtocolError> {
         match self.flags.opaque() {
             Some(opaque) if opaque.len() + 1 > OPAQUE_TOKEN_MAX => Err(ProtocolError::OpaqueTooLong),

@@ -1,5 +1,6 @@
 //! The numbers of a command line. memcached reads some strictly (mcmc.c, `mcmc_tokto*`) and, for old clients'
-//! sake, flags and exptime of the storage commands as C does; so do we.
+//! sake, flags and exptime of the storage commands as C does; so do we. Two accidents are left out: that C stops at any
+//! white space, so that `7\tx` is 7, and that a lone `-` is a strict 0.
 
 /// The most characters of a strict 32-bit number, leading zeros and sign included (`MCMC_TOKTO32_MAX`).
 const LEN_MAX_32: usize = 11;
