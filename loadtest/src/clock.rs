@@ -4,14 +4,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic now.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this module is where the program asks for the time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is where the program asks for the time"
+)]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Time since the Unix epoch; zero on a machine whose clock stands before it.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this module is where the program asks for the time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is where the program asks for the time"
+)]
 pub fn unix_now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -40,7 +46,11 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 

@@ -1,5 +1,7 @@
 //! report.html in a real browser (headless Chromium, when the machine has one) and through the `report` command.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod fixture;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +20,9 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn scenario_toml() -> String {
-    loadtest::scenario::load("builtin:add-node", &loadtest::scenario::Overrides::default()).unwrap().to_toml()
+    loadtest::scenario::load("builtin:add-node", &loadtest::scenario::Overrides::default())
+        .unwrap()
+        .to_toml()
 }
 
 fn page(name: &str, outcome: &Outcome) -> PathBuf {
@@ -42,8 +46,20 @@ fn all() -> [(&'static str, Outcome); 6] {
 fn rendered(page: &Path, extra: &[&str]) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new(CHROMIUM)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--dump-dom"])
-        .args(["--virtual-time-budget=4000", "--window-size=1180,900", "--enable-logging=stderr", "--log-level=0"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--no-first-run",
+            "--dump-dom",
+        ])
+        .args([
+            "--virtual-time-budget=4000",
+            "--window-size=1180,900",
+            "--enable-logging=stderr",
+            "--log-level=0",
+        ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(extra)
         .arg(format!("file://{}", page.display()))
@@ -51,7 +67,11 @@ fn rendered(page: &Path, extra: &[&str]) -> String {
         .unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(complaints.is_empty(), "the console of {} is not silent: {complaints:#?}", page.display());
+    assert!(
+        complaints.is_empty(),
+        "the console of {} is not silent: {complaints:#?}",
+        page.display()
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -76,9 +96,17 @@ fn without_scripts_the_verdict_the_cards_and_the_drawing_are_there() {
     for (name, outcome) in all() {
         let text = html_page(&outcome, "");
         let markup = text.split("<script type=").next().unwrap();
-        assert!(markup.contains(&format!("</span> {}", Verdict::of(&outcome).word())), "{name}: verdict");
-        assert_eq!(markup.matches("<article").count(), outcome.events.len(), "{name}: a card for every event");
-        let drawn = markup.contains("aria-label=\"Hit rate over time") && markup.contains("class=\"line measured\" d=\"M");
+        assert!(
+            markup.contains(&format!("</span> {}", Verdict::of(&outcome).word())),
+            "{name}: verdict"
+        );
+        assert_eq!(
+            markup.matches("<article").count(),
+            outcome.events.len(),
+            "{name}: a card for every event"
+        );
+        let drawn = markup.contains("aria-label=\"Hit rate over time")
+            && markup.contains("class=\"line measured\" d=\"M");
         assert_eq!(drawn, !outcome.series.is_empty(), "{name}: drawing");
         assert!(text.len() < 2 << 20, "{name}: {} bytes", text.len());
     }
@@ -91,26 +119,67 @@ fn a_run_is_drawn_again_from_its_folder() {
     let artefacts = Artefacts::create(root.path(), &outcome.scenario, &scenario_toml()).unwrap();
     artefacts.write(&outcome, &scenario_toml()).unwrap();
     let (again, toml) = read(artefacts.folder()).unwrap();
-    assert_eq!((again, toml), (outcome.clone(), scenario_toml()), "run.json round trip");
+    assert_eq!(
+        (again, toml),
+        (outcome.clone(), scenario_toml()),
+        "run.json round trip"
+    );
     let out = root.path().join("again.html");
-    let run = Command::new(env!("CARGO_BIN_EXE_loadtest")).arg("report").arg(artefacts.folder()).arg("-o").arg(&out).output().unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .arg("report")
+        .arg(artefacts.folder())
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
     let card = String::from_utf8(run.stdout).unwrap();
     assert_eq!(run.status.code(), Some(0), "{card}");
     assert!(card.starts_with("trace-c52   seed 52   PASS 4/4   (1m28s, 1,000,000 requests, generator ok: lag p99 0.42 ms, 0 dropped)\n"), "{card}");
-    assert_eq!(std::fs::read_to_string(&out).unwrap(), std::fs::read_to_string(artefacts.report_html()).unwrap());
+    assert_eq!(
+        std::fs::read_to_string(&out).unwrap(),
+        std::fs::read_to_string(artefacts.report_html()).unwrap()
+    );
 }
 
 #[test]
 fn what_is_not_a_run_is_said_plainly() {
     let root = tempfile::tempdir().unwrap();
     let report = |path: &Path| {
-        let run = Command::new(env!("CARGO_BIN_EXE_loadtest")).arg("report").arg(path).output().unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+            .arg("report")
+            .arg(path)
+            .output()
+            .unwrap();
         (run.status.code(), String::from_utf8(run.stderr).unwrap())
     };
     let json = root.path().join("run.json");
-    assert_eq!(report(root.path()), (Some(2), format!("loadtest: cannot read {}: no such file or folder\n", json.display())));
+    assert_eq!(
+        report(root.path()),
+        (
+            Some(2),
+            format!(
+                "loadtest: cannot read {}: no such file or folder\n",
+                json.display()
+            )
+        )
+    );
     std::fs::write(&json, "{\"schema\":999}").unwrap();
-    assert_eq!(report(root.path()), (Some(2), format!("loadtest: {} is not a run: its schema is 999, this program reads 1\n", json.display())));
+    assert_eq!(
+        report(root.path()),
+        (
+            Some(2),
+            format!(
+                "loadtest: {} is not a run: its schema is 999, this program reads 1\n",
+                json.display()
+            )
+        )
+    );
     std::fs::write(&json, "not json").unwrap();
-    assert!(report(&json).1.contains("is not a run: expected ident at line 1 column 2"), "{:?}", report(&json));
+    assert!(
+        report(&json)
+            .1
+            .contains("is not a run: expected ident at line 1 column 2"),
+        "{:?}",
+        report(&json)
+    );
 }

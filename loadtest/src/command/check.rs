@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::exit::Exit;
 use crate::report::number;
 use crate::scenario::{
-    Action, Arrival, ClusterMode, Fill, LoadMode, NodeRef, Offset, Overrides, PhaseLength, Popularity, Scenario, TraceSource, load, time_text,
+    Action, Arrival, ClusterMode, Fill, LoadMode, NodeRef, Offset, Overrides, PhaseLength, Popularity,
+    Scenario, TraceSource, load, time_text,
 };
 
 /// Everything `check` was asked for.
@@ -37,14 +38,23 @@ pub fn main(args: &CheckArgs) -> Exit {
 
 fn summary(scenario: &Scenario) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}   seed {}   {}", scenario.name, scenario.seed, scenario.description);
+    let _ = writeln!(
+        out,
+        "{}   seed {}   {}",
+        scenario.name, scenario.seed, scenario.description
+    );
     let _ = writeln!(out, "cluster   {}", cluster_line(scenario));
     let _ = writeln!(out, "workload  {}", workload_line(scenario));
     let _ = writeln!(out, "load      {}", load_line(scenario));
     let _ = writeln!(out, "backend   {}", backend_line(scenario));
     if let Some(matrix) = &scenario.matrix {
         let hashes: Vec<String> = matrix.hashes.iter().map(ToString::to_string).collect();
-        let _ = writeln!(out, "matrix    {} × {} cases", hashes.join(", "), matrix.cases.len());
+        let _ = writeln!(
+            out,
+            "matrix    {} × {} cases",
+            hashes.join(", "),
+            matrix.cases.len()
+        );
         for case in &matrix.cases {
             let _ = writeln!(
                 out,
@@ -58,7 +68,10 @@ fn summary(scenario: &Scenario) -> String {
     }
     timeline(scenario, &mut out);
     for threshold in &scenario.thresholds {
-        let why = threshold.why.as_ref().map_or(String::new(), |why| format!("   ({why})"));
+        let why = threshold
+            .why
+            .as_ref()
+            .map_or(String::new(), |why| format!("   ({why})"));
         let _ = writeln!(out, "threshold {}{why}", threshold.expr);
     }
     out.push_str("valid\n");
@@ -74,12 +87,26 @@ fn timeline(scenario: &Scenario, out: &mut String) {
             PhaseLength::Time(time) => time_text(time),
             PhaseLength::Requests(requests) => format!("{} requests", number::count(requests)),
             PhaseLength::UntilSteady { slope, over, max } => {
-                format!("until the hit rate moves less than {:.2} pp in {}, at most {}", slope * 100.0, time_text(over), time_text(max))
+                format!(
+                    "until the hit rate moves less than {:.2} pp in {}, at most {}",
+                    slope * 100.0,
+                    time_text(over),
+                    time_text(max)
+                )
             }
             PhaseLength::TraceEnd => "until the trace ends".to_owned(),
         };
-        let _ = writeln!(out, "{start:<9} {:<10} {:<9} {length}", phase.name, phase.kind.text());
-        for event in scenario.events.iter().filter(|event| event.at.phase == Some(index)) {
+        let _ = writeln!(
+            out,
+            "{start:<9} {:<10} {:<9} {length}",
+            phase.name,
+            phase.kind.text()
+        );
+        for event in scenario
+            .events
+            .iter()
+            .filter(|event| event.at.phase == Some(index))
+        {
             event_line(out, &event.at.offset, &event.action);
         }
         clock = match phase.length {
@@ -114,7 +141,9 @@ pub fn action_text(action: &Action) -> String {
         Action::AddNode { count } => format!("add {count} nodes"),
         Action::RemoveNode { node: which } => format!("remove {}", node(which)),
         Action::KillNode { node: which } => format!("kill {}", node(which)),
-        Action::RestartNode { node: which, down } => format!("kill {}, start it again after {}", node(which), time_text(*down)),
+        Action::RestartNode { node: which, down } => {
+            format!("kill {}, start it again after {}", node(which), time_text(*down))
+        }
         Action::Flush => "flush every node".to_owned(),
         Action::FlushNode { node: which } => format!("flush {}", node(which)),
         Action::SetHash { hash } => format!("change the hash to {hash}"),
@@ -130,9 +159,21 @@ fn cluster_line(scenario: &Scenario) -> String {
         ClusterMode::Embedded => "in this process",
         ClusterMode::Attach { .. } => "already running",
     };
-    let router = if cluster.router.is_some() { " and a router" } else { ", no router" };
-    let nodes = if cluster.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", cluster.nodes) };
-    format!("{nodes} of {}{router}, {mode}; hash {}", number::bytes(cluster.node.memory_bytes), cluster.hash)
+    let router = if cluster.router.is_some() {
+        " and a router"
+    } else {
+        ", no router"
+    };
+    let nodes = if cluster.nodes == 1 {
+        "1 node".to_owned()
+    } else {
+        format!("{} nodes", cluster.nodes)
+    };
+    format!(
+        "{nodes} of {}{router}, {mode}; hash {}",
+        number::bytes(cluster.node.memory_bytes),
+        cluster.hash
+    )
 }
 
 fn workload_line(scenario: &Scenario) -> String {
@@ -141,19 +182,37 @@ fn workload_line(scenario: &Scenario) -> String {
         Popularity::Uniform => format!("{} keys, uniform", number::count(workload.keys)),
         Popularity::Zipf { alpha } => format!("{} keys, Zipf {alpha}", number::count(workload.keys)),
         Popularity::Hotspot { data, ops } => {
-            format!("{} keys, {} of requests to {} of them", number::count(workload.keys), number::percent(Some(*ops)), number::percent(Some(*data)))
+            format!(
+                "{} keys, {} of requests to {} of them",
+                number::count(workload.keys),
+                number::percent(Some(*ops)),
+                number::percent(Some(*data))
+            )
         }
         Popularity::Trace(trace) => match &trace.source {
-            TraceSource::TwitterC52 => "trace of Twitter's cluster 52 (packaged), replayed in order".to_owned(),
+            TraceSource::TwitterC52 => {
+                "trace of Twitter's cluster 52 (packaged), replayed in order".to_owned()
+            }
             TraceSource::File(path) => format!("trace {}, replayed in order", path.display()),
         },
     };
     let ttl = workload.ttl.map_or("no TTL".to_owned(), |ttl| {
-        format!("TTL {} ± {}", time_text(ttl.base), number::percent(Some(ttl.jitter)))
+        format!(
+            "TTL {} ± {}",
+            time_text(ttl.base),
+            number::percent(Some(ttl.jitter))
+        )
     });
     let mix = workload.mix;
     let mix = format!("get {} set {} delete {}", mix.get, mix.set, mix.delete);
-    format!("{popularity}; {mix}; {ttl}; {}", if workload.fill == Fill::Lookaside { "look-aside fill" } else { "no fill" })
+    format!(
+        "{popularity}; {mix}; {ttl}; {}",
+        if workload.fill == Fill::Lookaside {
+            "look-aside fill"
+        } else {
+            "no fill"
+        }
+    )
 }
 
 fn load_line(scenario: &Scenario) -> String {
@@ -164,17 +223,28 @@ fn load_line(scenario: &Scenario) -> String {
                 Arrival::Poisson => "Poisson",
                 Arrival::Constant => "evenly spaced",
             };
-            format!("open loop, {} requests/s, {arrival} arrivals", number::three_digits(rate))
+            format!(
+                "open loop, {} requests/s, {arrival} arrivals",
+                number::three_digits(rate)
+            )
         }
         LoadMode::Closed { pipeline } => format!("closed loop, {pipeline} outstanding per connection"),
     };
-    format!("{pace}; {} connections, timeout {}", load.connections, time_text(load.timeout))
+    format!(
+        "{pace}; {} connections, timeout {}",
+        load.connections,
+        time_text(load.timeout)
+    )
 }
 
 fn backend_line(scenario: &Scenario) -> String {
     let backend = &scenario.backend;
     if backend.capacity > 0.0 {
-        format!("{} reads/s at most; a client waits {}", number::three_digits(backend.capacity), time_text(backend.timeout))
+        format!(
+            "{} reads/s at most; a client waits {}",
+            number::three_digits(backend.capacity),
+            time_text(backend.timeout)
+        )
     } else {
         "unlimited".to_owned()
     }

@@ -29,7 +29,13 @@ pub fn main() -> Exit {
 fn text(scenarios: &[Scenario]) -> String {
     let mut out = String::new();
     for scenario in scenarios {
-        let _ = writeln!(out, "{:<14} {:>7}  {}", scenario.name, length(scenario), scenario.description);
+        let _ = writeln!(
+            out,
+            "{:<14} {:>7}  {}",
+            scenario.name,
+            length(scenario),
+            scenario.description
+        );
         let _ = writeln!(out, "{:<14} {:>7}  theory: {}", "", "", scenario.theory);
     }
     out.push_str("\nrun one:  loadtest run builtin:NAME    see one:  loadtest check builtin:NAME --toml\n");
@@ -44,5 +50,8 @@ fn length(scenario: &Scenario) -> String {
         // As fast as the machine goes.
         _ => None,
     };
-    planned.map_or_else(|| "≤ 3m".to_owned(), |time| format!("~{}", number::whole_time(time)))
+    planned.map_or_else(
+        || "≤ 3m".to_owned(),
+        |time| format!("~{}", number::whole_time(time)),
+    )
 }

@@ -26,7 +26,11 @@ pub fn main(args: &ReportArgs) -> Exit {
             return Exit::BadInput;
         }
     };
-    let folder = if args.run.is_dir() { args.run.clone() } else { args.run.with_file_name("") };
+    let folder = if args.run.is_dir() {
+        args.run.clone()
+    } else {
+        args.run.with_file_name("")
+    };
     let path = args.out.clone().unwrap_or_else(|| folder.join("report.html"));
     if let Err(error) = report::write(&path, &report::html_page(&outcome, &scenario)) {
         eprintln!("loadtest: {error}");

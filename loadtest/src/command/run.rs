@@ -51,15 +51,26 @@ pub fn main(args: &RunArgs) -> Exit {
         Ok(outcome) => outcome,
         Err(error) => {
             eprintln!("loadtest: {error}");
-            return if matches!(error, RunError::Trace(_)) { Exit::BadInput } else { Exit::RunError };
+            return if matches!(error, RunError::Trace(_)) {
+                Exit::BadInput
+            } else {
+                Exit::RunError
+            };
         }
     };
     outcome.thresholds = threshold::judge(&scenario.thresholds, &outcome);
     let written = artefacts.write(&outcome, &toml);
     let printed = super::print(&match (args.view, &written) {
-        (ViewKind::Json, _) => format!("{}\n", serde_json::json!({"type": "outcome", "outcome": &outcome})),
+        (ViewKind::Json, _) => format!(
+            "{}\n",
+            serde_json::json!({"type": "outcome", "outcome": &outcome})
+        ),
         (_, Ok(())) => {
-            format!("{}report: {}\n", report::end_card(&outcome), artefacts.report_html().display())
+            format!(
+                "{}report: {}\n",
+                report::end_card(&outcome),
+                artefacts.report_html().display()
+            )
         }
         (_, Err(_)) => report::end_card(&outcome),
     });
@@ -67,11 +78,17 @@ pub fn main(args: &RunArgs) -> Exit {
         eprintln!("loadtest: {error}");
         return Exit::RunError;
     }
-    if printed == Exit::Pass { Verdict::of(&outcome).exit() } else { printed }
+    if printed == Exit::Pass {
+        Verdict::of(&outcome).exit()
+    } else {
+        printed
+    }
 }
 
 fn perform(scenario: &Scenario, artefacts: &Artefacts, view: ViewKind) -> Result<Outcome, RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (interrupted, interrupt) = watch::channel(false);
     let stage = Stage {
         logs: artefacts.folder().join("logs"),

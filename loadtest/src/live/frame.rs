@@ -27,7 +27,11 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(scenario: &Scenario) -> Self {
         Self {
-            name: scenario.name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+            name: scenario
+                .name
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect(),
             seed: scenario.seed,
             phases: scenario.phases.iter().map(|phase| phase.name.clone()).collect(),
             planned: scenario.planned_time(),
@@ -78,8 +82,12 @@ impl Shown {
                 self.progress = progress;
             }
             Update::Log { elapsed, text } => {
-                let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-                self.logs.push_back(format!("{:>6.1}s  {text}", elapsed.as_secs_f64()));
+                let text: String = text
+                    .chars()
+                    .map(|c| if c.is_control() { ' ' } else { c })
+                    .collect();
+                self.logs
+                    .push_back(format!("{:>6.1}s  {text}", elapsed.as_secs_f64()));
                 if self.logs.len() > LOGS_MAX {
                     self.logs.pop_front();
                 }
@@ -89,7 +97,13 @@ impl Shown {
 
     /// The lines to show on a terminal `width` columns wide.
     pub(super) fn lines(&self, stage: &Stage, width: usize) -> Vec<Line> {
-        let mut lines = vec![self.heading(stage, width), self.phases(stage), Vec::new(), self.hit_rate(), self.backend(stage)];
+        let mut lines = vec![
+            self.heading(stage, width),
+            self.phases(stage),
+            Vec::new(),
+            self.hit_rate(),
+            self.backend(stage),
+        ];
         lines.extend([self.requests(), self.cluster(), Vec::new()]);
         lines.extend(self.logs.iter().map(|log| vec![(Look::Dim, log.clone())]));
         for line in &mut lines {
@@ -100,10 +114,18 @@ impl Shown {
 
     fn heading(&self, stage: &Stage, width: usize) -> Line {
         let left = format!("{} · seed {}", stage.name, stage.seed);
-        let planned = stage.planned.map_or(String::new(), |planned| format!(" of ~{}", whole_time(planned)));
+        let planned = stage
+            .planned
+            .map_or(String::new(), |planned| format!(" of ~{}", whole_time(planned)));
         let right = format!("{}{planned}", whole_time(self.progress.elapsed));
-        let gap = width.saturating_sub(left.chars().count() + right.chars().count() + 1).max(2);
-        vec![(Look::Bold, left), (Look::Plain, " ".repeat(gap)), (Look::Dim, right)]
+        let gap = width
+            .saturating_sub(left.chars().count() + right.chars().count() + 1)
+            .max(2);
+        vec![
+            (Look::Bold, left),
+            (Look::Plain, " ".repeat(gap)),
+            (Look::Dim, right),
+        ]
     }
 
     fn phases(&self, stage: &Stage) -> Line {
@@ -115,7 +137,14 @@ impl Shown {
                 _ if index > now => line.push((Look::Dim, format!("{name}   "))),
                 _ => {
                     line.push((Look::Bold, format!("▶ {name} ")));
-                    line.push((Look::Plain, format!("{} {:.0} %   ", bar(self.progress.phase_done, 16), self.progress.phase_done * 100.0)));
+                    line.push((
+                        Look::Plain,
+                        format!(
+                            "{} {:.0} %   ",
+                            bar(self.progress.phase_done, 16),
+                            self.progress.phase_done * 100.0
+                        ),
+                    ));
                 }
             }
         }
@@ -129,10 +158,15 @@ impl Shown {
             (Some(_), Some(_)) => Look::Good,
             _ => Look::Bold,
         };
-        let mut line = vec![label("hit rate"), (look, format!("{:<8}", percent(progress.hit_rate)))];
+        let mut line = vec![
+            label("hit rate"),
+            (look, format!("{:<8}", percent(progress.hit_rate))),
+        ];
         line.push((Look::Plain, format!("{:<22}", sparkline(&self.sparks, 20))));
         if let Some(warm) = progress.hit_rate_warm {
-            let difference = progress.hit_rate.map_or(String::new(), |now| format!(" ({})", number::points(now - warm)));
+            let difference = progress
+                .hit_rate
+                .map_or(String::new(), |now| format!(" ({})", number::points(now - warm)));
             line.push((Look::Dim, format!("  warm {}{difference}", percent(Some(warm)))));
         }
         if let Some(predicted) = progress.hit_rate_predicted {
@@ -143,7 +177,10 @@ impl Shown {
 
     fn backend(&self, stage: &Stage) -> Line {
         let progress = &self.progress;
-        let mut line = vec![label("backend"), (Look::Plain, format!("{:<8}", short_count(progress.backend_rate)))];
+        let mut line = vec![
+            label("backend"),
+            (Look::Plain, format!("{:<8}", short_count(progress.backend_rate))),
+        ];
         if stage.capacity > 0.0 {
             let share = progress.backend_rate / stage.capacity;
             let look = if share > 0.95 { Look::Bad } else { Look::Plain };
@@ -153,7 +190,10 @@ impl Shown {
             line.push((Look::Dim, "reads/s".to_owned()));
         }
         if progress.backend_queue > 0 {
-            line.push((Look::Amber, format!("  {} waiting", count(progress.backend_queue))));
+            line.push((
+                Look::Amber,
+                format!("  {} waiting", count(progress.backend_queue)),
+            ));
         }
         line
     }
@@ -163,15 +203,31 @@ impl Shown {
         vec![
             label("requests"),
             (Look::Plain, format!("{:<8}", short_count(progress.rate))),
-            (Look::Dim, format!("per second   {} so far   p99 {}", count(progress.requests), latency(progress.p99))),
+            (
+                Look::Dim,
+                format!(
+                    "per second   {} so far   p99 {}",
+                    count(progress.requests),
+                    latency(progress.p99)
+                ),
+            ),
         ]
     }
 
     fn cluster(&self) -> Line {
         let progress = &self.progress;
-        let counter = |name: &str, value: u64| (if value > 0 { Look::Bad } else { Look::Dim }, format!("{name} {}   ", count(value)));
+        let counter = |name: &str, value: u64| {
+            (
+                if value > 0 { Look::Bad } else { Look::Dim },
+                format!("{name} {}   ", count(value)),
+            )
+        };
         let nodes = format!("{} of {} nodes   ", progress.nodes_up, progress.nodes);
-        let look = if progress.nodes_up < progress.nodes { Look::Amber } else { Look::Plain };
+        let look = if progress.nodes_up < progress.nodes {
+            Look::Amber
+        } else {
+            Look::Plain
+        };
         vec![
             label("cluster"),
             (look, nodes),
@@ -188,12 +244,18 @@ fn label(text: &str) -> (Look, String) {
 
 pub(super) fn latency(time: Option<Duration>) -> String {
     let micros = time.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    micros.map_or(number::UNKNOWN.to_owned(), |micros| format!("{} ms", number::millis(micros)))
+    micros.map_or(number::UNKNOWN.to_owned(), |micros| {
+        format!("{} ms", number::millis(micros))
+    })
 }
 
 /// `██████░░░░`.
 fn bar(share: f64, cells: usize) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and `cells`")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and `cells`"
+    )]
     let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
     "█".repeat(full) + &"░".repeat(cells - full)
 }
@@ -201,13 +263,25 @@ fn bar(share: f64, cells: usize) -> String {
 /// The latest values as eight heights.
 fn sparkline(values: &VecDeque<f64>, cells: usize) -> String {
     const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let shown: Vec<f64> = values.iter().skip(values.len().saturating_sub(cells)).copied().collect();
-    let (low, high) = shown.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));
+    let shown: Vec<f64> = values
+        .iter()
+        .skip(values.len().saturating_sub(cells))
+        .copied()
+        .collect();
+    let (low, high) = shown
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(*value), high.max(*value))
+        });
     let span = (high - low).max(SPARK_SPAN_MIN);
     shown
         .iter()
         .map(|value| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 7")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 0 and 7"
+            )]
             let height = ((value - (high - span)) / span * 7.0).round().clamp(0.0, 7.0) as usize;
             HEIGHTS[height]
         })

@@ -69,7 +69,10 @@ pub struct Progress {
 pub enum Update {
     Progress(Progress),
     /// A line worth keeping: a phase began, an event fired, a node answered.
-    Log { elapsed: Duration, text: String },
+    Log {
+        elapsed: Duration,
+        text: String,
+    },
 }
 
 /// Where the run loop sends updates. Must return at once.
@@ -113,8 +116,14 @@ struct Threaded {
 
 fn threaded(draw: impl FnOnce(Receiver<Update>) + Send + 'static) -> Arc<dyn Observer> {
     let (sender, receiver) = sync_channel(QUEUE_MAX);
-    match std::thread::Builder::new().name("view".to_owned()).spawn(move || draw(receiver)) {
-        Ok(thread) => Arc::new(Threaded { updates: Some(sender), thread: Mutex::new(Some(thread)) }),
+    match std::thread::Builder::new()
+        .name("view".to_owned())
+        .spawn(move || draw(receiver))
+    {
+        Ok(thread) => Arc::new(Threaded {
+            updates: Some(sender),
+            thread: Mutex::new(Some(thread)),
+        }),
         // A run without a view is still a run.
         Err(_) => Arc::new(Silent),
     }

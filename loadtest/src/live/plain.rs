@@ -24,7 +24,11 @@ pub(super) fn draw(stage: &Stage, updates: &Receiver<Update>, mut out: impl Writ
                 if progress.hit_rate_predicted.is_some() {
                     beside.push(format!("predicted {}", percent(progress.hit_rate_predicted)));
                 }
-                let beside = if beside.is_empty() { String::new() } else { format!(" ({})", beside.join(", ")) };
+                let beside = if beside.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", beside.join(", "))
+                };
                 format!(
                     "[{:>6.1}s] {} {:>3.0} %  hit rate {}{beside}  {} req/s  backend {}/s  p99 {}  errors {}  nodes {}/{}",
                     progress.elapsed.as_secs_f64(),

@@ -28,28 +28,59 @@ fn progress(seconds: f64) -> Progress {
 }
 
 fn text(shown: &Shown, width: usize) -> Vec<String> {
-    shown.lines(&stage(), width).into_iter().map(|line| line.into_iter().map(|(_, text)| text).collect::<String>().trim_end().to_owned()).collect()
+    shown
+        .lines(&stage(), width)
+        .into_iter()
+        .map(|line| {
+            line.into_iter()
+                .map(|(_, text)| text)
+                .collect::<String>()
+                .trim_end()
+                .to_owned()
+        })
+        .collect()
 }
 
 #[test]
 fn the_frame_says_where_the_run_is_and_how_warm_the_cluster_is() {
     let mut shown = Shown::default();
-    shown.take(Update::Log { elapsed: Duration::from_secs(60), text: "add node5\u{7}".into() });
+    shown.take(Update::Log {
+        elapsed: Duration::from_secs(60),
+        text: "add node5\u{7}".into(),
+    });
     shown.take(Update::Progress(progress(61.0)));
     let lines = text(&shown, 100);
-    assert!(lines[0].starts_with("add-node · seed 42") && lines[0].ends_with("1m01s of ~1m45s"), "{lines:#?}");
+    assert!(
+        lines[0].starts_with("add-node · seed 42") && lines[0].ends_with("1m01s of ~1m45s"),
+        "{lines:#?}"
+    );
     assert_eq!(lines[1], "✓ fill   ✓ steady   ▶ resize ████████░░░░░░░░ 50 %");
-    assert_eq!(lines[3], "  hit rate   82.4 %  █                       warm 86.6 % (−4.2 pp)  predicted 82.6 %");
-    assert_eq!(lines[4], "  backend    706     ████░░░░░░░░░░░░░░░░    of 4 k reads/s");
-    assert_eq!(lines[5], "  requests   4.01 k  per second   240,123 so far   p99 1.9 ms");
-    assert_eq!(lines[6], "  cluster    5 of 5 nodes   errors 0   dropped 0   wrong values 0");
+    assert_eq!(
+        lines[3],
+        "  hit rate   82.4 %  █                       warm 86.6 % (−4.2 pp)  predicted 82.6 %"
+    );
+    assert_eq!(
+        lines[4],
+        "  backend    706     ████░░░░░░░░░░░░░░░░    of 4 k reads/s"
+    );
+    assert_eq!(
+        lines[5],
+        "  requests   4.01 k  per second   240,123 so far   p99 1.9 ms"
+    );
+    assert_eq!(
+        lines[6],
+        "  cluster    5 of 5 nodes   errors 0   dropped 0   wrong values 0"
+    );
     assert_eq!(lines[8], "  60.0s  add node5");
 }
 
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     let mut shown = Shown::default();
-    shown.take(Update::Log { elapsed: Duration::ZERO, text: "x".repeat(500) });
+    shown.take(Update::Log {
+        elapsed: Duration::ZERO,
+        text: "x".repeat(500),
+    });
     shown.take(Update::Progress(progress(61.0)));
     for width in [20, 40, 79, 200] {
         for line in text(&shown, width) {
@@ -62,12 +93,22 @@ fn no_line_is_wider_than_the_terminal() {
 fn plain_and_json_say_one_line_a_second_and_every_log() {
     let feed = |updates: Vec<Update>| {
         let (sender, receiver) = sync_channel(64);
-        updates.into_iter().for_each(|update| sender.send(update).unwrap());
+        updates
+            .into_iter()
+            .for_each(|update| sender.send(update).unwrap());
         receiver
     };
     let updates = || {
-        let mut updates: Vec<Update> = (0..30).map(|tenth| Update::Progress(progress(f64::from(tenth) / 10.0))).collect();
-        updates.insert(15, Update::Log { elapsed: Duration::from_millis(1_500), text: "add node5".into() });
+        let mut updates: Vec<Update> = (0..30)
+            .map(|tenth| Update::Progress(progress(f64::from(tenth) / 10.0)))
+            .collect();
+        updates.insert(
+            15,
+            Update::Log {
+                elapsed: Duration::from_millis(1_500),
+                text: "add node5".into(),
+            },
+        );
         feed(updates)
     };
     let mut out = Vec::new();
@@ -81,9 +122,16 @@ fn plain_and_json_say_one_line_a_second_and_every_log() {
     assert_eq!(out.lines().nth(2).unwrap(), "[   1.5s] add node5");
     let mut out = Vec::new();
     json(&updates(), &mut out);
-    let values: Vec<serde_json::Value> = String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let values: Vec<serde_json::Value> = String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(values.len(), 4);
-    assert_eq!((&values[0]["type"], &values[2]["text"]), (&"progress".into(), &"add node5".into()));
+    assert_eq!(
+        (&values[0]["type"], &values[2]["text"]),
+        (&"progress".into(), &"add node5".into())
+    );
 }
 
 #[test]
@@ -95,5 +143,8 @@ fn the_terminal_is_left_clean() {
     tui::draw(&stage(), &receiver, &mut out);
     let out = String::from_utf8(out).unwrap();
     let lines = out.matches("\x1b[K\n").count();
-    assert!(out.ends_with(&format!("\x1b[{lines}A\r\x1b[J")), "goes back over what it drew and clears it: {out:?}");
+    assert!(
+        out.ends_with(&format!("\x1b[{lines}A\r\x1b[J")),
+        "goes back over what it drew and clears it: {out:?}"
+    );
 }

@@ -36,7 +36,9 @@ pub(super) fn draw(stage: &Stage, updates: &Receiver<Update>, mut out: impl Writ
         }
     }
     // The end card stands where the view stood.
-    let _ = out.write_all(screen(&[], drawn, colours).as_bytes()).and_then(|()| out.flush());
+    let _ = out
+        .write_all(screen(&[], drawn, colours).as_bytes())
+        .and_then(|()| out.flush());
 }
 
 /// Back to the top of the last picture, then the new one, each line cleared to its end.
@@ -69,5 +71,7 @@ fn code(look: Look) -> Option<&'static str> {
 }
 
 fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(WIDTH_DEFAULT, |size| usize::from(size.ws_col)).max(20)
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .map_or(WIDTH_DEFAULT, |size| usize::from(size.ws_col))
+        .max(20)
 }

@@ -49,12 +49,21 @@ impl Artefacts {
     /// The folder cannot be made or written to.
     pub fn create(root: &Path, name: &str, scenario_toml: &str) -> Result<Self, ArtefactError> {
         let base = format!("{}-{}", slug(name), clock::utc_stamp(clock::unix_now().as_secs()));
-        let refuse = |path: &Path, source| Err(ArtefactError::Folder { path: path.to_owned(), source });
+        let refuse = |path: &Path, source| {
+            Err(ArtefactError::Folder {
+                path: path.to_owned(),
+                source,
+            })
+        };
         if let Err(error) = std::fs::create_dir_all(root) {
             return refuse(root, error);
         }
         for attempt in 1..=SAME_SECOND_MAX {
-            let folder = root.join(if attempt == 1 { base.clone() } else { format!("{base}-{attempt}") });
+            let folder = root.join(if attempt == 1 {
+                base.clone()
+            } else {
+                format!("{base}-{attempt}")
+            });
             match std::fs::create_dir(&folder) {
                 Ok(()) => {
                     let artefacts = Self { folder };
@@ -107,7 +116,10 @@ impl Artefacts {
 /// # Errors
 /// It could not be written.
 pub fn write(path: &Path, text: &str) -> Result<(), ArtefactError> {
-    std::fs::write(path, text).map_err(|source| ArtefactError::Write { path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| ArtefactError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads a run back: its outcome, and its scenario as TOML (empty if that file is gone). `path` is the folder or its run.json.
@@ -115,12 +127,25 @@ pub fn write(path: &Path, text: &str) -> Result<(), ArtefactError> {
 /// # Errors
 /// There is no run there, or it is of another schema.
 pub fn read(path: &Path) -> Result<(Outcome, String), ArtefactError> {
-    let json_path = if path.is_dir() { path.join("run.json") } else { path.to_owned() };
-    let text = std::fs::read_to_string(&json_path).map_err(|source| ArtefactError::Read { path: json_path.clone(), source })?;
-    let not_a_run = |why: String| ArtefactError::NotARun { path: json_path.clone(), why };
+    let json_path = if path.is_dir() {
+        path.join("run.json")
+    } else {
+        path.to_owned()
+    };
+    let text = std::fs::read_to_string(&json_path).map_err(|source| ArtefactError::Read {
+        path: json_path.clone(),
+        source,
+    })?;
+    let not_a_run = |why: String| ArtefactError::NotARun {
+        path: json_path.clone(),
+        why,
+    };
     let outcome: Outcome = serde_json::from_str(&text).map_err(|error| not_a_run(error.to_string()))?;
     if outcome.schema != SCHEMA_VERSION {
-        return Err(not_a_run(format!("its schema is {}, this program reads {SCHEMA_VERSION}", outcome.schema)));
+        return Err(not_a_run(format!(
+            "its schema is {}, this program reads {SCHEMA_VERSION}",
+            outcome.schema
+        )));
     }
     let scenario = std::fs::read_to_string(json_path.with_file_name("scenario.toml")).unwrap_or_default();
     Ok((outcome, scenario))
@@ -130,11 +155,21 @@ pub fn read(path: &Path) -> Result<(Outcome, String), ArtefactError> {
 fn slug(name: &str) -> String {
     let slug: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '_' {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .take(SLUG_CHARS_MAX)
         .collect();
     let slug = slug.trim_matches('-');
-    if slug.is_empty() { "run".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() {
+        "run".to_owned()
+    } else {
+        slug.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -145,11 +180,38 @@ mod tests {
     fn a_run_reads_back_as_it_was_written() {
         let root = tempfile::tempdir().unwrap();
         let artefacts = Artefacts::create(root.path(), "a/../b <i>", "name = \"x\"\n").unwrap();
-        assert!(artefacts.folder().file_name().unwrap().to_str().unwrap().starts_with("a----b--i-2"), "{artefacts:?}");
-        let outcome = Outcome { schema: SCHEMA_VERSION, scenario: "x".into(), seed: 7, ..Outcome::default() };
+        assert!(
+            artefacts
+                .folder()
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("a----b--i-2"),
+            "{artefacts:?}"
+        );
+        let outcome = Outcome {
+            schema: SCHEMA_VERSION,
+            scenario: "x".into(),
+            seed: 7,
+            ..Outcome::default()
+        };
         artefacts.write(&outcome, "name = \"x\"\n").unwrap();
-        assert_eq!(read(artefacts.folder()).unwrap(), (outcome, "name = \"x\"\n".to_owned()));
-        for name in ["run.json", "summary.txt", "report.html", "series.csv", "requests.csv", "nodes.csv", "misses.csv", "events.csv", "scenario.toml"] {
+        assert_eq!(
+            read(artefacts.folder()).unwrap(),
+            (outcome, "name = \"x\"\n".to_owned())
+        );
+        for name in [
+            "run.json",
+            "summary.txt",
+            "report.html",
+            "series.csv",
+            "requests.csv",
+            "nodes.csv",
+            "misses.csv",
+            "events.csv",
+            "scenario.toml",
+        ] {
             assert!(artefacts.folder().join(name).is_file(), "{name}");
         }
     }
@@ -157,7 +219,14 @@ mod tests {
     #[test]
     fn two_runs_in_one_second_get_two_folders() {
         let root = tempfile::tempdir().unwrap();
-        let folders: Vec<_> = (0..3).map(|_| Artefacts::create(root.path(), "x", "").unwrap().folder().to_owned()).collect();
+        let folders: Vec<_> = (0..3)
+            .map(|_| {
+                Artefacts::create(root.path(), "x", "")
+                    .unwrap()
+                    .folder()
+                    .to_owned()
+            })
+            .collect();
         assert!(folders[0] != folders[1] && folders[1] != folders[2]);
     }
 
@@ -167,7 +236,19 @@ mod tests {
         let file = root.path().join("file");
         std::fs::write(&file, "").unwrap();
         let error = Artefacts::create(&file.join("runs"), "x", "").unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot make the run's folder {}: a file is in the way", file.join("runs").display()));
-        assert_eq!(read(&root.path().join("none")).unwrap_err().to_string(), format!("cannot read {}: no such file or folder", root.path().join("none").display()));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot make the run's folder {}: a file is in the way",
+                file.join("runs").display()
+            )
+        );
+        assert_eq!(
+            read(&root.path().join("none")).unwrap_err().to_string(),
+            format!(
+                "cannot read {}: no such file or folder",
+                root.path().join("none").display()
+            )
+        );
     }
 }

@@ -27,8 +27,17 @@ pub fn text(outcome: &Outcome) -> String {
         misses(outcome, &mut out);
     }
     for threshold in outcome.thresholds.iter().filter(|threshold| !threshold.passed) {
-        let why = if threshold.why.is_empty() { String::new() } else { format!("   ({})", one_line(&threshold.why)) };
-        let _ = writeln!(out, "FAILED  {}   {}{why}", one_line(&threshold.expr), threshold.detail);
+        let why = if threshold.why.is_empty() {
+            String::new()
+        } else {
+            format!("   ({})", one_line(&threshold.why))
+        };
+        let _ = writeln!(
+            out,
+            "FAILED  {}   {}{why}",
+            one_line(&threshold.expr),
+            threshold.detail
+        );
     }
     out
 }
@@ -37,13 +46,27 @@ fn heading(outcome: &Outcome, out: &mut String) {
     let (held, all) = score(outcome);
     let verdict = Verdict::of(outcome);
     let counts = matches!(verdict, Verdict::Passed | Verdict::Failed | Verdict::Invalid);
-    let score = if all == 0 || !counts { String::new() } else { format!(" {held}/{all}") };
-    let generator = &outcome.generator;
-    let requests = outcome.totals.offered.max(outcome.cases.iter().map(|case| case.requests).sum());
-    let health = if generator.valid {
-        format!("generator ok: lag p99 {} ms, {} dropped", millis(generator.lag_p99_us), count(outcome.totals.dropped))
+    let score = if all == 0 || !counts {
+        String::new()
     } else {
-        format!("generator lagged: {}", generator.why.as_deref().unwrap_or("no reason recorded"))
+        format!(" {held}/{all}")
+    };
+    let generator = &outcome.generator;
+    let requests = outcome
+        .totals
+        .offered
+        .max(outcome.cases.iter().map(|case| case.requests).sum());
+    let health = if generator.valid {
+        format!(
+            "generator ok: lag p99 {} ms, {} dropped",
+            millis(generator.lag_p99_us),
+            count(outcome.totals.dropped)
+        )
+    } else {
+        format!(
+            "generator lagged: {}",
+            generator.why.as_deref().unwrap_or("no reason recorded")
+        )
     };
     let _ = writeln!(
         out,
@@ -54,14 +77,27 @@ fn heading(outcome: &Outcome, out: &mut String) {
         whole_time(std::time::Duration::try_from_secs_f64(outcome.elapsed_seconds).unwrap_or_default()),
         words::plural(requests, "request"),
     );
-    if matches!(verdict, Verdict::Interrupted | Verdict::Broken | Verdict::WrongValues | Verdict::Invalid) {
+    if matches!(
+        verdict,
+        Verdict::Interrupted | Verdict::Broken | Verdict::WrongValues | Verdict::Invalid
+    ) {
         let _ = writeln!(out, "{}", one_line(&words::headline(outcome)));
     }
 }
 
 fn events(outcome: &Outcome, out: &mut String) {
     let mut rows = vec![
-        ["event", "warm", "low", "predicted", "to 95 %", "backend peak", "miss debt", "remapped keys / requests"].map(str::to_owned),
+        [
+            "event",
+            "warm",
+            "low",
+            "predicted",
+            "to 95 %",
+            "backend peak",
+            "miss debt",
+            "remapped keys / requests",
+        ]
+        .map(str::to_owned),
     ];
     rows.extend(outcome.events.iter().map(event_row));
     out.push_str(&columns(&rows));
@@ -72,28 +108,49 @@ fn event_row(card: &EventCard) -> [String; 8] {
     if card.error.is_some() {
         label.push_str(" FAILED");
     }
-    let predicted_factor = card.predicted.amplification.map_or(String::new(), |value| format!(" ({} pred)", factor(Some(value))));
+    let predicted_factor = card
+        .predicted
+        .amplification
+        .map_or(String::new(), |value| format!(" ({} pred)", factor(Some(value))));
     [
         format!("+{} {label}", seconds(card.at_seconds)),
         percent(card.warm),
         percent(card.low),
         percent(card.predicted.low),
         words::recovery_short(card.recovery_95),
-        card.amplification.map_or(UNKNOWN.to_owned(), |value| format!("{}{predicted_factor}", factor(Some(value)))),
-        card.miss_debt.map_or(UNKNOWN.to_owned(), |debt| format!("{} reads", short_count(debt.max(0.0)))),
+        card.amplification.map_or(UNKNOWN.to_owned(), |value| {
+            format!("{}{predicted_factor}", factor(Some(value)))
+        }),
+        card.miss_debt.map_or(UNKNOWN.to_owned(), |debt| {
+            format!("{} reads", short_count(debt.max(0.0)))
+        }),
         remap(card),
     ]
 }
 
 fn remap(card: &EventCard) -> String {
-    let theory = match (card.remap_measured, card.remap_predicted, card.predicted.key_fraction_formula) {
-        (Some(_), Some(predicted), None) => format!("  (predicted {})", percent(Some(predicted.key_fraction))),
+    let theory = match (
+        card.remap_measured,
+        card.remap_predicted,
+        card.predicted.key_fraction_formula,
+    ) {
+        (Some(_), Some(predicted), None) => {
+            format!("  (predicted {})", percent(Some(predicted.key_fraction)))
+        }
         (_, _, Some(formula)) => format!("  (theory {})", percent(Some(formula))),
         _ => String::new(),
     };
     match card.remap_measured.or(card.remap_predicted) {
-        Some(Remap { key_fraction, request_weighted, .. }) => {
-            format!("{} / {}{theory}", percent(Some(key_fraction)), percent(Some(request_weighted)))
+        Some(Remap {
+            key_fraction,
+            request_weighted,
+            ..
+        }) => {
+            format!(
+                "{} / {}{theory}",
+                percent(Some(key_fraction)),
+                percent(Some(request_weighted))
+            )
         }
         None => UNKNOWN.to_owned(),
     }
@@ -101,7 +158,11 @@ fn remap(card: &EventCard) -> String {
 
 fn latency(outcome: &Outcome, out: &mut String) {
     let totals = &outcome.totals;
-    let Some(latency) = outcome.latency.iter().find(|latency| latency.phase.is_empty() && latency.response.count > 0) else {
+    let Some(latency) = outcome
+        .latency
+        .iter()
+        .find(|latency| latency.phase.is_empty() && latency.response.count > 0)
+    else {
         let _ = writeln!(out, "no request was answered; errors {}", count(totals.errors));
         return;
     };
@@ -109,7 +170,11 @@ fn latency(outcome: &Outcome, out: &mut String) {
     let _ = writeln!(
         out,
         "latency {}  p50 {}  p90 {}  p99 {}  p99.9 {} ms   (service p99 {} ms)   wrong values {} of {} checked   stale reads {}   errors {}",
-        if outcome.workload.mode == "closed" { "in a closed loop" } else { "from intended start" },
+        if outcome.workload.mode == "closed" {
+            "in a closed loop"
+        } else {
+            "from intended start"
+        },
         millis(response.p50_us),
         millis(response.p90_us),
         millis(response.p99_us),
@@ -126,8 +191,16 @@ fn misses(outcome: &Outcome, out: &mut String) {
     for card in &outcome.events {
         let shares = words::miss_shares(&card.misses);
         if !shares.is_empty() {
-            let list: Vec<String> = shares.iter().map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect();
-            let _ = writeln!(out, "misses while recovering from {}: {}", one_line(&card.label), list.join("  "));
+            let list: Vec<String> = shares
+                .iter()
+                .map(|(name, share)| format!("{name} {:.0} %", share * 100.0))
+                .collect();
+            let _ = writeln!(
+                out,
+                "misses while recovering from {}: {}",
+                one_line(&card.label),
+                list.join("  ")
+            );
         }
     }
     if outcome.events.is_empty() {
@@ -135,14 +208,35 @@ fn misses(outcome: &Outcome, out: &mut String) {
             .iter()
             .map(|(name, share)| format!("{name} {:.0} %", share * 100.0))
             .collect();
-        let _ = writeln!(out, "hit rate {}; misses: {}", percent(outcome.totals.hit_rate()), if list.is_empty() { "none".to_owned() } else { list.join("  ") });
+        let _ = writeln!(
+            out,
+            "hit rate {}; misses: {}",
+            percent(outcome.totals.hit_rate()),
+            if list.is_empty() {
+                "none".to_owned()
+            } else {
+                list.join("  ")
+            }
+        );
     }
 }
 
 /// Ours beside the reference, case by case.
 fn cases(cases: &[Case], out: &mut String) {
     let mut rows = vec![
-        ["case", "hash", "warm", "first 5 k", "first 20 k", "law 20 k", "to 95 %", "keys moved", "theory", ""].map(str::to_owned),
+        [
+            "case",
+            "hash",
+            "warm",
+            "first 5 k",
+            "first 20 k",
+            "law 20 k",
+            "to 95 %",
+            "keys moved",
+            "theory",
+            "",
+        ]
+        .map(str::to_owned),
     ];
     for case in cases {
         let beside = |ours: Option<f64>, reference: Option<f64>| match reference {
@@ -150,7 +244,10 @@ fn cases(cases: &[Case], out: &mut String) {
             None => percent(ours),
         };
         let reference = case.reference;
-        let moved = case.remap_measured.or(case.remap_predicted).map(|remap| remap.key_fraction);
+        let moved = case
+            .remap_measured
+            .or(case.remap_predicted)
+            .map(|remap| remap.key_fraction);
         rows.push([
             format!("{} nodes, {}", case.nodes, case.event.replace('_', " ")),
             case.hash.clone(),
@@ -161,7 +258,9 @@ fn cases(cases: &[Case], out: &mut String) {
             recovered(case),
             percent(moved),
             percent(case.key_fraction_formula),
-            case.within_tolerance.map_or("", |within| if within { "ok" } else { "OFF" }).to_owned(),
+            case.within_tolerance
+                .map_or("", |within| if within { "ok" } else { "OFF" })
+                .to_owned(),
         ]);
     }
     out.push_str(&columns(&rows));
@@ -175,11 +274,17 @@ fn cases(cases: &[Case], out: &mut String) {
 }
 
 fn recovered(case: &Case) -> String {
-    let reference = case.reference.map_or(String::new(), |reference| format!(" ({})", short_count(reference.recovery_requests as f64)));
-    case.recovery_requests.map_or("never".to_owned(), |requests| short_count(requests as f64)) + &reference
+    let reference = case.reference.map_or(String::new(), |reference| {
+        format!(" ({})", short_count(reference.recovery_requests as f64))
+    });
+    case.recovery_requests
+        .map_or("never".to_owned(), |requests| short_count(requests as f64))
+        + &reference
 }
 
 /// Text from a scenario on one line, control characters replaced.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -72,7 +72,11 @@ pub(super) fn nodes(outcome: &Outcome) -> String {
 pub(super) fn misses(outcome: &Outcome) -> String {
     let mut out = "t,reason,n\n".to_owned();
     for row in &outcome.series {
-        for (name, n) in MissCounts::NAMES.into_iter().zip(row.misses_by_reason.values()).filter(|(_, n)| *n > 0) {
+        for (name, n) in MissCounts::NAMES
+            .into_iter()
+            .zip(row.misses_by_reason.values())
+            .filter(|(_, n)| *n > 0)
+        {
             let _ = writeln!(out, "{},{name},{n}", decimal(row.t));
         }
     }
@@ -139,8 +143,16 @@ fn optional(value: Option<f64>) -> String {
 
 /// Quoted where RFC 4180 asks for it; a leading `=`, `+`, `-` or `@` is kept from being a spreadsheet's formula.
 fn field(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -150,17 +162,44 @@ mod tests {
 
     #[test]
     fn every_row_has_as_many_fields_as_the_header_whatever_the_names() {
-        let card = EventCard { label: "add \"n,5\"".into(), action: "=cmd()".into(), recovery_95: Recovery::Never, ..EventCard::default() };
-        let row = Row { phase: "steady".into(), t: 1.25, hit_rate: Some(1.0 / 3.0), ..Row::default() };
-        let outcome = Outcome { events: vec![card], series: vec![row], ..Outcome::default() };
+        let card = EventCard {
+            label: "add \"n,5\"".into(),
+            action: "=cmd()".into(),
+            recovery_95: Recovery::Never,
+            ..EventCard::default()
+        };
+        let row = Row {
+            phase: "steady".into(),
+            t: 1.25,
+            hit_rate: Some(1.0 / 3.0),
+            ..Row::default()
+        };
+        let outcome = Outcome {
+            events: vec![card],
+            series: vec![row],
+            ..Outcome::default()
+        };
         let series = series(&outcome.series);
         let lines: Vec<&str> = series.lines().collect();
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
-        assert!(lines[1].starts_with("1.25,0,0,0,steady,0,0,0.333333,,"), "{}", lines[1]);
+        assert!(
+            lines[1].starts_with("1.25,0,0,0,steady,0,0,0.333333,,"),
+            "{}",
+            lines[1]
+        );
         let events = events(&outcome);
         assert!(events.contains("'=cmd(),\"add \"\"n,5\"\"\","), "{events}");
         assert_eq!(events.lines().next().unwrap().split(',').count(), 26);
-        assert_eq!(events.lines().nth(1).unwrap().replace("n,5", "n5").split(',').count(), 26);
+        assert_eq!(
+            events
+                .lines()
+                .nth(1)
+                .unwrap()
+                .replace("n,5", "n5")
+                .split(',')
+                .count(),
+            26
+        );
         assert!(events.contains(",inf,inf,"), "never is infinite: {events}");
     }
 }

@@ -22,7 +22,12 @@ pub fn count(value: u64) -> String {
 /// `812`, `12.8 k`, `1.25 M`: three digits that matter.
 #[must_use]
 pub fn short_count(value: f64) -> String {
-    for (limit, divisor, unit) in [(999.5, 1.0, ""), (999_500.0, 1e3, " k"), (999_500_000.0, 1e6, " M"), (f64::INFINITY, 1e9, " G")] {
+    for (limit, divisor, unit) in [
+        (999.5, 1.0, ""),
+        (999_500.0, 1e3, " k"),
+        (999_500_000.0, 1e6, " M"),
+        (f64::INFINITY, 1e9, " G"),
+    ] {
         if value.abs() < limit {
             return format!("{}{unit}", three_digits(value / divisor));
         }
@@ -39,13 +44,19 @@ pub fn three_digits(value: f64) -> String {
         _ => 2,
     };
     let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// A fraction as `86.6 %`; `None` is a dash.
 #[must_use]
 pub fn percent(value: Option<f64>) -> String {
-    value.filter(|value| value.is_finite()).map_or_else(|| UNKNOWN.to_owned(), |value| format!("{:.1} %", value * 100.0))
+    value
+        .filter(|value| value.is_finite())
+        .map_or_else(|| UNKNOWN.to_owned(), |value| format!("{:.1} %", value * 100.0))
 }
 
 /// A difference of fractions as `+1.2 pp`, `−3.4 pp`.
@@ -65,7 +76,14 @@ pub fn points(value: f64) -> String {
 #[must_use]
 pub fn factor(value: Option<f64>) -> String {
     match value {
-        Some(value) if value.is_finite() => format!("{}×", if value < 10.0 { format!("{value:.2}") } else { three_digits(value) }),
+        Some(value) if value.is_finite() => format!(
+            "{}×",
+            if value < 10.0 {
+                format!("{value:.2}")
+            } else {
+                three_digits(value)
+            }
+        ),
         Some(value) if value.is_infinite() => "∞×".to_owned(),
         _ => UNKNOWN.to_owned(),
     }
@@ -86,7 +104,11 @@ pub fn seconds(value: f64) -> String {
 #[must_use]
 pub fn whole_time(time: Duration) -> String {
     let total = time.as_secs_f64().round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a Duration's seconds are positive and fit")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a Duration's seconds are positive and fit"
+    )]
     let total = total as u64;
     match (total / 3_600, total / 60 % 60, total % 60) {
         (0, 0, seconds) => format!("{seconds}s"),
@@ -108,7 +130,11 @@ pub fn millis(micros: u64) -> String {
 pub fn bytes(value: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let value = value as f64;
-    for (limit, divisor, unit) in [(1_024.0, 1.0, "B"), (1_048_576.0, 1_024.0, "KiB"), (1_073_741_824.0, 1_048_576.0, "MiB")] {
+    for (limit, divisor, unit) in [
+        (1_024.0, 1.0, "B"),
+        (1_048_576.0, 1_024.0, "KiB"),
+        (1_073_741_824.0, 1_048_576.0, "MiB"),
+    ] {
         if value < limit {
             return format!("{} {unit}", three_digits(value / divisor));
         }
@@ -122,19 +148,38 @@ mod tests {
 
     #[test]
     fn numbers_carry_units_and_no_more_digits_than_are_known() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(count),
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!(
             [0.0, 7.0, 812.4, 999.6, 12_840.0, 999_600.0, 3.2e9].map(short_count),
             ["0", "7", "812", "1 k", "12.8 k", "1 M", "3.2 G"]
         );
-        assert_eq!([0.0, 0.834, 12.84, 643.2, 1234.6].map(three_digits), ["0", "0.83", "12.8", "643", "1235"]);
-        assert_eq!([Some(0.866), Some(1.0), None, Some(f64::NAN)].map(percent), ["86.6 %", "100.0 %", "–", "–"]);
-        assert_eq!([0.012, -0.034, -0.0001].map(points), ["+1.2 pp", "−3.4 pp", "±0.0 pp"]);
-        assert_eq!([Some(1.234), Some(53.0), Some(f64::INFINITY), None].map(factor), ["1.23×", "53×", "∞×", "–"]);
-        assert_eq!([0.0004, 0.25, 3.21, 59.96, 161.0, 3_900.0, f64::INFINITY].map(seconds), [
-            "0.4 ms", "250 ms", "3.21 s", "60 s", "2m41s", "1h05m", "never"
-        ]);
+        assert_eq!(
+            [0.0, 0.834, 12.84, 643.2, 1234.6].map(three_digits),
+            ["0", "0.83", "12.8", "643", "1235"]
+        );
+        assert_eq!(
+            [Some(0.866), Some(1.0), None, Some(f64::NAN)].map(percent),
+            ["86.6 %", "100.0 %", "–", "–"]
+        );
+        assert_eq!(
+            [0.012, -0.034, -0.0001].map(points),
+            ["+1.2 pp", "−3.4 pp", "±0.0 pp"]
+        );
+        assert_eq!(
+            [Some(1.234), Some(53.0), Some(f64::INFINITY), None].map(factor),
+            ["1.23×", "53×", "∞×", "–"]
+        );
+        assert_eq!(
+            [0.0004, 0.25, 3.21, 59.96, 161.0, 3_900.0, f64::INFINITY].map(seconds),
+            ["0.4 ms", "250 ms", "3.21 s", "60 s", "2m41s", "1h05m", "never"]
+        );
         assert_eq!([210, 1_900, 73_400].map(millis), ["0.21", "1.9", "73.4"]);
-        assert_eq!([512, 29_227_218, 5 << 30].map(bytes), ["512 B", "27.9 MiB", "5 GiB"]);
+        assert_eq!(
+            [512, 29_227_218, 5 << 30].map(bytes),
+            ["512 B", "27.9 MiB", "5 GiB"]
+        );
     }
 }

@@ -22,8 +22,12 @@ pub enum Verdict {
 impl Verdict {
     #[must_use]
     pub fn of(outcome: &Outcome) -> Self {
-        let mismatches = outcome.totals.mismatches + outcome.cases.iter().map(|case| case.mismatches).sum::<u64>();
-        let case_off = outcome.cases.iter().any(|case| case.within_tolerance == Some(false));
+        let mismatches =
+            outcome.totals.mismatches + outcome.cases.iter().map(|case| case.mismatches).sum::<u64>();
+        let case_off = outcome
+            .cases
+            .iter()
+            .any(|case| case.within_tolerance == Some(false));
         if outcome.interrupted {
             Self::Interrupted
         } else if outcome.events.iter().any(|event| event.error.is_some()) {
@@ -67,7 +71,12 @@ impl Verdict {
 #[must_use]
 pub(super) fn score(outcome: &Outcome) -> (usize, usize) {
     let cases = outcome.cases.iter().filter_map(|case| case.within_tolerance);
-    let all: Vec<bool> = outcome.thresholds.iter().map(|threshold| threshold.passed).chain(cases).collect();
+    let all: Vec<bool> = outcome
+        .thresholds
+        .iter()
+        .map(|threshold| threshold.passed)
+        .chain(cases)
+        .collect();
     (all.iter().filter(|held| **held).count(), all.len())
 }
 
@@ -78,13 +87,40 @@ mod tests {
 
     #[test]
     fn the_worst_news_decides() {
-        let passed = Outcome { generator: Generator { valid: true, ..Generator::default() }, ..Outcome::default() };
-        let failed = Outcome { thresholds: vec![ThresholdResult::default()], ..passed.clone() };
-        let invalid = Outcome { generator: Generator::default(), ..failed.clone() };
-        let wrong = Outcome { totals: Totals { mismatches: 1, ..Totals::default() }, ..invalid.clone() };
-        let event = EventCard { error: Some("node5 did not start".into()), ..EventCard::default() };
-        let broken = Outcome { events: vec![event], ..wrong.clone() };
-        let interrupted = Outcome { interrupted: true, ..broken.clone() };
+        let passed = Outcome {
+            generator: Generator {
+                valid: true,
+                ..Generator::default()
+            },
+            ..Outcome::default()
+        };
+        let failed = Outcome {
+            thresholds: vec![ThresholdResult::default()],
+            ..passed.clone()
+        };
+        let invalid = Outcome {
+            generator: Generator::default(),
+            ..failed.clone()
+        };
+        let wrong = Outcome {
+            totals: Totals {
+                mismatches: 1,
+                ..Totals::default()
+            },
+            ..invalid.clone()
+        };
+        let event = EventCard {
+            error: Some("node5 did not start".into()),
+            ..EventCard::default()
+        };
+        let broken = Outcome {
+            events: vec![event],
+            ..wrong.clone()
+        };
+        let interrupted = Outcome {
+            interrupted: true,
+            ..broken.clone()
+        };
         for (outcome, verdict, code) in [
             (passed, Verdict::Passed, 0),
             (failed, Verdict::Failed, 99),

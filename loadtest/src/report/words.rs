@@ -21,11 +21,16 @@ pub(super) fn headline(outcome: &Outcome) -> String {
         ),
         Verdict::Broken => {
             let event = outcome.events.iter().find(|event| event.error.is_some());
-            let (label, error) = event.map_or(("an event", ""), |event| (&event.label, event.error.as_deref().unwrap_or("")));
-            format!("The run did not go as planned: “{label}” failed ({error}). Read the figures with that in mind.")
+            let (label, error) = event.map_or(("an event", ""), |event| {
+                (&event.label, event.error.as_deref().unwrap_or(""))
+            });
+            format!(
+                "The run did not go as planned: “{label}” failed ({error}). Read the figures with that in mind."
+            )
         }
         Verdict::WrongValues => {
-            let wrong = outcome.totals.mismatches + outcome.cases.iter().map(|case| case.mismatches).sum::<u64>();
+            let wrong =
+                outcome.totals.mismatches + outcome.cases.iter().map(|case| case.mismatches).sum::<u64>();
             format!(
                 "{} returned a value that was never stored under its key. No threshold excuses that: the cluster mixes up or damages values.",
                 plural(wrong, "hit")
@@ -37,7 +42,9 @@ pub(super) fn headline(outcome: &Outcome) -> String {
         ),
         Verdict::Failed => {
             let missed = all - held;
-            format!("{missed} of {all} expectations did not hold. {}", worst(outcome)).trim_end().to_owned()
+            format!("{missed} of {all} expectations did not hold. {}", worst(outcome))
+                .trim_end()
+                .to_owned()
         }
         Verdict::Passed => format!("{expectations} {}", worst(outcome)).trim_end().to_owned(),
     }
@@ -48,21 +55,35 @@ fn worst(outcome: &Outcome) -> String {
     if !outcome.cases.is_empty() {
         return String::new();
     }
-    let dips = outcome.events.iter().filter_map(|event| Some((event, event.warm?, event.low?)));
+    let dips = outcome
+        .events
+        .iter()
+        .filter_map(|event| Some((event, event.warm?, event.low?)));
     let Some((event, warm, low)) = dips.max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2))) else {
         return match outcome.totals.hit_rate() {
-            Some(rate) => format!("Nothing was done to the cluster; its hit rate over the whole run was {}.", percent(Some(rate))),
+            Some(rate) => format!(
+                "Nothing was done to the cluster; its hit rate over the whole run was {}.",
+                percent(Some(rate))
+            ),
             None => String::new(),
         };
     };
-    let theory = event.predicted.low.map_or(String::new(), |low| format!(" (theory said {})", percent(Some(low))));
+    let theory = event.predicted.low.map_or(String::new(), |low| {
+        format!(" (theory said {})", percent(Some(low)))
+    });
     let back = match event.recovery_95 {
-        Recovery::After { seconds, requests: 0 } if seconds <= 0.0 => " and never left 95 % of warm".to_owned(),
+        Recovery::After { seconds, requests: 0 } if seconds <= 0.0 => {
+            " and never left 95 % of warm".to_owned()
+        }
         Recovery::After { seconds: time, .. } => format!(" and was back after {}", seconds(time)),
         Recovery::Never => " and did not come back".to_owned(),
         Recovery::Unknown => String::new(),
     };
-    let subject = if changes(outcome) == 1 { "The one change" } else { "The costliest change" };
+    let subject = if changes(outcome) == 1 {
+        "The one change"
+    } else {
+        "The costliest change"
+    };
     format!(
         "{subject}, “{}”, took the hit rate from {} to {} at its lowest{theory}{back}.",
         event.label,
@@ -73,7 +94,11 @@ fn worst(outcome: &Outcome) -> String {
 
 /// Events that did something to the cluster.
 fn changes(outcome: &Outcome) -> usize {
-    outcome.events.iter().filter(|event| event.warm.is_some() && event.low.is_some()).count()
+    outcome
+        .events
+        .iter()
+        .filter(|event| event.warm.is_some() && event.low.is_some())
+        .count()
 }
 
 /// One event, told: what moved, how deep, how long, at what cost.
@@ -97,9 +122,17 @@ pub(super) fn event(card: &EventCard) -> String {
             None => String::new(),
         };
         let depth = if low < warm {
-            format!("The hit rate fell {:.1} points, from {} to {}{theory}", (warm - low) * 100.0, percent(Some(warm)), percent(Some(low)))
+            format!(
+                "The hit rate fell {:.1} points, from {} to {}{theory}",
+                (warm - low) * 100.0,
+                percent(Some(warm)),
+                percent(Some(low))
+            )
         } else {
-            format!("The hit rate did not fall below its warm {}{theory}", percent(Some(warm)))
+            format!(
+                "The hit rate did not fall below its warm {}{theory}",
+                percent(Some(warm))
+            )
         };
         sentences.push(format!("{depth}{}", recovery(card.recovery_95)));
     }
@@ -108,7 +141,10 @@ pub(super) fn event(card: &EventCard) -> String {
             Some(debt) if debt >= 1.0 => format!(", {} extra reads in all", number::short_count(debt)),
             _ => String::new(),
         };
-        sentences.push(format!("At its peak the backing store saw {} its usual load{debt}.", number::factor(Some(factor))));
+        sentences.push(format!(
+            "At its peak the backing store saw {} its usual load{debt}.",
+            number::factor(Some(factor))
+        ));
     }
     if sentences.is_empty() {
         sentences.push("It left no mark on the hit rate that could be measured.".to_owned());
@@ -118,11 +154,22 @@ pub(super) fn event(card: &EventCard) -> String {
 
 fn recovery(recovery: Recovery) -> String {
     match recovery {
-        Recovery::After { seconds, requests: 0 } if seconds <= 0.0 => ": less than a twentieth, so there was nothing to recover from.".to_owned(),
-        Recovery::After { seconds: time, requests } => {
-            format!(" and was back at 95 % of warm after {} ({}).", seconds(time), plural(requests, "request"))
+        Recovery::After { seconds, requests: 0 } if seconds <= 0.0 => {
+            ": less than a twentieth, so there was nothing to recover from.".to_owned()
         }
-        Recovery::Never => " and was not back at 95 % of warm when the next change came or the run ended.".to_owned(),
+        Recovery::After {
+            seconds: time,
+            requests,
+        } => {
+            format!(
+                " and was back at 95 % of warm after {} ({}).",
+                seconds(time),
+                plural(requests, "request")
+            )
+        }
+        Recovery::Never => {
+            " and was not back at 95 % of warm when the next change came or the run ended.".to_owned()
+        }
         Recovery::Unknown => ".".to_owned(),
     }
 }
@@ -131,7 +178,10 @@ fn recovery(recovery: Recovery) -> String {
 #[must_use]
 pub(super) fn recovery_short(recovery: Recovery) -> String {
     match recovery {
-        Recovery::After { seconds: time, requests } => format!("{} / {}", seconds(time), number::short_count(requests as f64)),
+        Recovery::After {
+            seconds: time,
+            requests,
+        } => format!("{} / {}", seconds(time), number::short_count(requests as f64)),
         Recovery::Never => "never (∞)".to_owned(),
         Recovery::Unknown => number::UNKNOWN.to_owned(),
     }

@@ -4,8 +4,14 @@
 const BUILTINS: [(&str, &str); 9] = [
     ("smoke", include_str!("../../scenarios/smoke.toml")),
     ("trace-c52", include_str!("../../scenarios/trace-c52.toml")),
-    ("hash-shootout", include_str!("../../scenarios/hash-shootout.toml")),
-    ("warm-baseline", include_str!("../../scenarios/warm-baseline.toml")),
+    (
+        "hash-shootout",
+        include_str!("../../scenarios/hash-shootout.toml"),
+    ),
+    (
+        "warm-baseline",
+        include_str!("../../scenarios/warm-baseline.toml"),
+    ),
     ("add-node", include_str!("../../scenarios/add-node.toml")),
     ("remove-node", include_str!("../../scenarios/remove-node.toml")),
     ("kill-node", include_str!("../../scenarios/kill-node.toml")),
@@ -16,7 +22,10 @@ const BUILTINS: [(&str, &str); 9] = [
 /// The TOML of a built-in.
 #[must_use]
 pub fn text(name: &str) -> Option<&'static str> {
-    BUILTINS.iter().find(|(builtin, _)| *builtin == name).map(|(_, text)| *text)
+    BUILTINS
+        .iter()
+        .find(|(builtin, _)| *builtin == name)
+        .map(|(_, text)| *text)
 }
 
 /// All names.

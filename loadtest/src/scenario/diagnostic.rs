@@ -27,7 +27,10 @@ impl Origin {
     #[must_use]
     pub fn narrowed(&self, prefix: usize, inner: Range<usize>) -> Self {
         let at = |offset: usize| (self.span.start + prefix + offset).min(self.span.end);
-        Self { source: self.source.clone(), span: at(inner.start)..at(inner.end) }
+        Self {
+            source: self.source.clone(),
+            span: at(inner.start)..at(inner.end),
+        }
     }
 }
 
@@ -44,7 +47,11 @@ pub struct Diagnostic {
 impl Diagnostic {
     #[must_use]
     pub fn new(origin: &Origin, message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { origin: origin.clone(), message: message.into(), expected: expected.into() }
+        Self {
+            origin: origin.clone(),
+            message: message.into(),
+            expected: expected.into(),
+        }
     }
 }
 
@@ -52,7 +59,11 @@ impl std::error::Error for Diagnostic {}
 
 impl Display for Diagnostic {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Source { name, text, has_lines } = &*self.origin.source;
+        let Source {
+            name,
+            text,
+            has_lines,
+        } = &*self.origin.source;
         let start = floor_boundary(text, self.origin.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
@@ -63,11 +74,17 @@ impl Display for Diagnostic {
         } else {
             writeln!(f, "{name}: {}", self.message)?;
         }
-        let gutter = if *has_lines { line_number.to_string() } else { String::from(">") };
+        let gutter = if *has_lines {
+            line_number.to_string()
+        } else {
+            String::from(">")
+        };
         let margin = " ".repeat(gutter.len());
         // Tabs are kept so that the caret stands under the right character whatever their width.
-        let indent: String =
-            text[line_start..start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let indent: String = text[line_start..start]
+            .chars()
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
         let end = floor_boundary(text, self.origin.span.end).clamp(start, line_start + line.len());
         let width = text[start..end].chars().count().max(1);
         writeln!(f, "  {gutter} | {line}")?;
@@ -92,7 +109,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let word = word.to_ascii_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&word, &candidate.to_ascii_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&word, &candidate.to_ascii_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(likeness, _)| *likeness >= 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

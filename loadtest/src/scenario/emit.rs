@@ -5,8 +5,8 @@ use std::fmt::{Display, Write as _};
 
 use super::quantity::{bytes_text, distribution_text, time_text};
 use super::{
-    Action, Arrival, ClusterMode, Event, Fill, LoadMode, Matrix, NodeRef, Offset, OnNodeDown, Phase, PhaseKind,
-    PhaseLength, Popularity, Scenario, TraceSource,
+    Action, Arrival, ClusterMode, Event, Fill, LoadMode, Matrix, NodeRef, Offset, OnNodeDown, Phase,
+    PhaseKind, PhaseLength, Popularity, Scenario, TraceSource,
 };
 
 impl Scenario {
@@ -45,11 +45,19 @@ impl Scenario {
         out.push_str("\n[cluster]\n");
         match &cluster.mode {
             ClusterMode::Managed | ClusterMode::Embedded => {
-                let mode = if cluster.mode == ClusterMode::Managed { "managed" } else { "embedded" };
+                let mode = if cluster.mode == ClusterMode::Managed {
+                    "managed"
+                } else {
+                    "embedded"
+                };
                 line(out, "mode", quoted(mode));
                 line(out, "nodes", cluster.nodes);
             }
-            ClusterMode::Attach { router, router_admin, nodes } => {
+            ClusterMode::Attach {
+                router,
+                router_admin,
+                nodes,
+            } => {
                 line(out, "mode", quoted("attach"));
                 if let Some(router) = router {
                     line(out, "router", quoted(router));
@@ -61,10 +69,14 @@ impl Scenario {
             }
         }
         line(out, "hash", quoted(&cluster.hash.to_string()));
-        line(out, "on_node_down", quoted(match cluster.on_node_down {
-            OnNodeDown::Miss => "miss",
-            OnNodeDown::Eject => "eject",
-        }));
+        line(
+            out,
+            "on_node_down",
+            quoted(match cluster.on_node_down {
+                OnNodeDown::Miss => "miss",
+                OnNodeDown::Eject => "eject",
+            }),
+        );
         out.push_str("\n[cluster.node]\n");
         line(out, "memory", quoted(&bytes_text(cluster.node.memory_bytes)));
         line(out, "threads", cluster.node.threads);
@@ -83,17 +95,44 @@ impl Scenario {
         let workload = &self.workload;
         out.push_str("\n[workload]\n");
         line(out, "keys", workload.keys);
-        line(out, "key_size", quoted(&distribution_text(&workload.key_size, plain)));
-        line(out, "value_size", quoted(&distribution_text(&workload.value_size, plain)));
+        line(
+            out,
+            "key_size",
+            quoted(&distribution_text(&workload.key_size, plain)),
+        );
+        line(
+            out,
+            "value_size",
+            quoted(&distribution_text(&workload.value_size, plain)),
+        );
         let mix = workload.mix;
-        line(out, "mix", format_args!("{{ get = {:?}, set = {:?}, delete = {:?} }}", mix.get, mix.set, mix.delete));
+        line(
+            out,
+            "mix",
+            format_args!(
+                "{{ get = {:?}, set = {:?}, delete = {:?} }}",
+                mix.get, mix.set, mix.delete
+            ),
+        );
         line(out, "multiget", workload.multiget);
-        line(out, "fill", quoted(match workload.fill {
-            Fill::Lookaside => "lookaside",
-            Fill::None => "none",
-        }));
+        line(
+            out,
+            "fill",
+            quoted(match workload.fill {
+                Fill::Lookaside => "lookaside",
+                Fill::None => "none",
+            }),
+        );
         if let Some(ttl) = workload.ttl {
-            line(out, "ttl", format_args!("{{ base = {}, jitter = {:?} }}", quoted(&time_text(ttl.base)), ttl.jitter));
+            line(
+                out,
+                "ttl",
+                format_args!(
+                    "{{ base = {}, jitter = {:?} }}",
+                    quoted(&time_text(ttl.base)),
+                    ttl.jitter
+                ),
+            );
         }
         out.push_str("\n[workload.popularity]\n");
         match &workload.popularity {
@@ -109,10 +148,14 @@ impl Scenario {
             }
             Popularity::Trace(trace) => {
                 line(out, "dist", quoted("trace"));
-                line(out, "file", match &trace.source {
-                    TraceSource::TwitterC52 => quoted("builtin:twitter-c52"),
-                    TraceSource::File(path) => quoted(&path.to_string_lossy()),
-                });
+                line(
+                    out,
+                    "file",
+                    match &trace.source {
+                        TraceSource::TwitterC52 => quoted("builtin:twitter-c52"),
+                        TraceSource::File(path) => quoted(&path.to_string_lossy()),
+                    },
+                );
                 if let Some(limit) = trace.limit {
                     line(out, "limit", limit);
                 }
@@ -128,10 +171,14 @@ impl Scenario {
             LoadMode::Open { rate, arrival } => {
                 line(out, "mode", quoted("open"));
                 line(out, "rate", format_args!("{rate:?}"));
-                line(out, "arrival", quoted(match arrival {
-                    Arrival::Poisson => "poisson",
-                    Arrival::Constant => "constant",
-                }));
+                line(
+                    out,
+                    "arrival",
+                    quoted(match arrival {
+                        Arrival::Poisson => "poisson",
+                        Arrival::Constant => "constant",
+                    }),
+                );
             }
             LoadMode::Closed { pipeline } => {
                 line(out, "mode", quoted("closed"));
@@ -145,7 +192,11 @@ impl Scenario {
         let backend = &self.backend;
         out.push_str("\n[backend]\n");
         line(out, "capacity", format_args!("{:?}", backend.capacity));
-        line(out, "latency", quoted(&distribution_text(&backend.latency, seconds)));
+        line(
+            out,
+            "latency",
+            quoted(&distribution_text(&backend.latency, seconds)),
+        );
         line(out, "queue", format_args!("{{ max = {} }}", backend.queue_max));
         line(out, "timeout", quoted(&time_text(backend.timeout)));
         line(out, "late_fill", backend.late_fill);
@@ -165,7 +216,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn list(items: &[String]) -> String {
-    format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
+    format!(
+        "[{}]",
+        items
+            .iter()
+            .map(|item| quoted(item))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 fn plain(value: f64) -> String {
@@ -220,7 +278,9 @@ fn action_lines(out: &mut String, action: &Action) {
     line(out, "do", quoted(action.name()));
     match action {
         Action::AddNode { count } => line(out, "count", count),
-        Action::RemoveNode { node } | Action::KillNode { node } | Action::FlushNode { node } => line(out, "node", node_text(node)),
+        Action::RemoveNode { node } | Action::KillNode { node } | Action::FlushNode { node } => {
+            line(out, "node", node_text(node))
+        }
         Action::RestartNode { node, down } => {
             line(out, "node", node_text(node));
             line(out, "down", quoted(&time_text(*down)));
@@ -263,7 +323,12 @@ fn matrix_section(out: &mut String, matrix: &Matrix) {
     out.push_str("\n[matrix]\n");
     let hashes: Vec<String> = matrix.hashes.iter().map(ToString::to_string).collect();
     line(out, "hash", list(&hashes));
-    let tolerance = matrix.cases.iter().flat_map(|case| &case.expected).map(|expected| expected.tolerance).next();
+    let tolerance = matrix
+        .cases
+        .iter()
+        .flat_map(|case| &case.expected)
+        .map(|expected| expected.tolerance)
+        .next();
     if let Some(tolerance) = tolerance {
         line(out, "tolerance", format_args!("{tolerance:?}"));
     }

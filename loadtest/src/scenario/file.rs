@@ -28,7 +28,11 @@ pub fn load(name: &str, overrides: &Overrides) -> Result<Scenario> {
 
 /// Checks a text as if it were a file called `name`.
 pub fn from_text(name: &str, text: &str, overrides: &Overrides) -> Result<Scenario> {
-    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned(), has_lines: true });
+    let source = Arc::new(Source {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        has_lines: true,
+    });
     check(read_merged(&source, None, 0)?, None, overrides)
 }
 
@@ -36,11 +40,19 @@ pub fn from_text(name: &str, text: &str, overrides: &Overrides) -> Result<Scenar
 fn open(name: &str) -> Result<Arc<Source>> {
     if let Some(builtin_name) = name.strip_prefix("builtin:") {
         return match builtin::text(builtin_name) {
-            Some(text) => Ok(Arc::new(Source { name: name.to_owned(), text: text.to_owned(), has_lines: true })),
+            Some(text) => Ok(Arc::new(Source {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                has_lines: true,
+            })),
             None => {
                 let origin = argument_origin(name, "builtin:".len());
                 let message = format!("no built-in scenario `{builtin_name}`");
-                Err(Diagnostic::new(&origin, message, one_of(builtin_name, &builtin::names())))
+                Err(Diagnostic::new(
+                    &origin,
+                    message,
+                    one_of(builtin_name, &builtin::names()),
+                ))
             }
         };
     }
@@ -54,14 +66,21 @@ fn open(name: &str) -> Result<Arc<Source>> {
     };
     match std::fs::metadata(name) {
         Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
-            return refuse(format!("{} bytes is too large for a scenario (at most {FILE_BYTES_MAX})", metadata.len()));
+            return refuse(format!(
+                "{} bytes is too large for a scenario (at most {FILE_BYTES_MAX})",
+                metadata.len()
+            ));
         }
         Ok(metadata) if metadata.is_dir() => return refuse("this is a folder".to_owned()),
         Ok(_) => {}
         Err(error) => return refuse(format!("cannot read: {}", plain_io(&error))),
     }
     match std::fs::read(name).map(String::from_utf8) {
-        Ok(Ok(text)) => Ok(Arc::new(Source { name: name.to_owned(), text, has_lines: true })),
+        Ok(Ok(text)) => Ok(Arc::new(Source {
+            name: name.to_owned(),
+            text,
+            has_lines: true,
+        })),
         Ok(Err(_)) => refuse("not UTF-8 text".to_owned()),
         Err(error) => refuse(format!("cannot read: {}", plain_io(&error))),
     }
@@ -76,23 +95,42 @@ fn plain_io(error: &std::io::Error) -> String {
 }
 
 fn argument_origin(text: &str, from: usize) -> Origin {
-    let source = Source { name: "scenario".to_owned(), text: text.to_owned(), has_lines: false };
-    Origin { span: from..text.len(), source: Arc::new(source) }
+    let source = Source {
+        name: "scenario".to_owned(),
+        text: text.to_owned(),
+        has_lines: false,
+    };
+    Origin {
+        span: from..text.len(),
+        source: Arc::new(source),
+    }
 }
 
 fn folder_of(name: &str) -> Option<PathBuf> {
-    if name.starts_with("builtin:") { None } else { Path::new(name).parent().map(Path::to_path_buf) }
+    if name.starts_with("builtin:") {
+        None
+    } else {
+        Path::new(name).parent().map(Path::to_path_buf)
+    }
 }
 
 /// Parses and lays the text over what it extends.
 fn read_merged(source: &Arc<Source>, folder: Option<&Path>, depth: usize) -> Result<Node> {
     let mut node = tree::parse(source)?;
-    let Value::Table(entries) = &mut node.value else { return Ok(node) };
-    let Some(at) = entries.iter().position(|entry| entry.key == "extends") else { return Ok(node) };
+    let Value::Table(entries) = &mut node.value else {
+        return Ok(node);
+    };
+    let Some(at) = entries.iter().position(|entry| entry.key == "extends") else {
+        return Ok(node);
+    };
     let extends = entries.remove(at).node;
     let name = as_string(&extends, "extends")?;
     if depth == EXTENDS_MAX {
-        return Err(Diagnostic::new(&extends.origin, "`extends` goes round in a circle", ""));
+        return Err(Diagnostic::new(
+            &extends.origin,
+            "`extends` goes round in a circle",
+            "",
+        ));
     }
     let base_name = match (name.strip_prefix("builtin:"), folder) {
         (None, Some(folder)) => folder.join(name).to_string_lossy().into_owned(),
@@ -134,7 +172,10 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     let event_tables = table.tables("event", "[[event]]")?;
     match (&matrix, phase_tables.first().or(event_tables.first())) {
         (Some(_), Some(extra)) => {
-            return Err(extra.error("a matrix has its own timeline", "expected [[matrix.case]] instead of phases and events"));
+            return Err(extra.error(
+                "a matrix has its own timeline",
+                "expected [[matrix.case]] instead of phases and events",
+            ));
         }
         (None, _) if phase_tables.is_empty() => {
             return Err(table.error("the scenario has no phases", "expected at least one [[phase]]"));
@@ -169,7 +210,10 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
 }
 
 fn check_trace_ends(scenario: &Scenario, table: &Table<'_>) -> Result<()> {
-    let waits_for_end = scenario.phases.iter().any(|phase| phase.length == PhaseLength::TraceEnd);
+    let waits_for_end = scenario
+        .phases
+        .iter()
+        .any(|phase| phase.length == PhaseLength::TraceEnd);
     let ends = matches!(&scenario.workload.popularity, super::Popularity::Trace(trace) if !trace.repeat);
     if waits_for_end && !ends {
         return Err(table.error(
@@ -184,7 +228,10 @@ fn thresholds(table: &mut Table<'_>, scenario: &Scenario, overrides: &Overrides)
     let mut thresholds = Vec::new();
     for mut row in table.tables("threshold", "[[threshold]]")? {
         let Some(text) = row.string("expr")? else {
-            return Err(row.error("a threshold has no expression", "expected expr = \"resize.hit_rate.min >= 0.5\""));
+            return Err(row.error(
+                "a threshold has no expression",
+                "expected expr = \"resize.hit_rate.min >= 0.5\"",
+            ));
         };
         let place = row.place("expr");
         let why = row.string("why")?.map(str::to_owned);
@@ -195,20 +242,45 @@ fn thresholds(table: &mut Table<'_>, scenario: &Scenario, overrides: &Overrides)
         thresholds.clear();
     }
     for text in &overrides.threshold {
-        let source = Source { name: "--threshold".to_owned(), text: text.clone(), has_lines: false };
-        let place = Origin { source: Arc::new(source), span: 0..text.len() };
+        let source = Source {
+            name: "--threshold".to_owned(),
+            text: text.clone(),
+            has_lines: false,
+        };
+        let place = Origin {
+            source: Arc::new(source),
+            span: 0..text.len(),
+        };
         thresholds.push(one_threshold(text, None, &place, 0, scenario)?);
     }
     Ok(thresholds)
 }
 
-fn one_threshold(text: &str, why: Option<String>, place: &Origin, quote: usize, scenario: &Scenario) -> Result<Threshold> {
+fn one_threshold(
+    text: &str,
+    why: Option<String>,
+    place: &Origin,
+    quote: usize,
+    scenario: &Scenario,
+) -> Result<Threshold> {
     // A string with escapes is longer in the file than in memory: then point at the whole of it.
-    let verbatim = place.source.text.get(place.span.clone()).is_some_and(|raw| raw.len() == text.len() + 2 * quote);
+    let verbatim = place
+        .source
+        .text
+        .get(place.span.clone())
+        .is_some_and(|raw| raw.len() == text.len() + 2 * quote);
     match threshold::parse(text, scenario) {
-        Ok(condition) => Ok(Threshold { expr: text.to_owned(), why, condition }),
+        Ok(condition) => Ok(Threshold {
+            expr: text.to_owned(),
+            why,
+            condition,
+        }),
         Err(mistake) => {
-            let origin = if verbatim { place.narrowed(quote, mistake.span) } else { place.clone() };
+            let origin = if verbatim {
+                place.narrowed(quote, mistake.span)
+            } else {
+                place.clone()
+            };
             Err(Diagnostic::new(&origin, mistake.message, mistake.expected))
         }
     }
@@ -217,17 +289,35 @@ fn one_threshold(text: &str, why: Option<String>, place: &Origin, quote: usize, 
 /// `--set`, then the flags that are short for a `--set`.
 fn apply_overrides(root: &mut Node, overrides: &Overrides) -> Result<()> {
     for text in &overrides.set {
-        let source = Arc::new(Source { name: "--set".to_owned(), text: text.clone(), has_lines: false });
-        let whole = Origin { source: source.clone(), span: 0..text.len() };
+        let source = Arc::new(Source {
+            name: "--set".to_owned(),
+            text: text.clone(),
+            has_lines: false,
+        });
+        let whole = Origin {
+            source: source.clone(),
+            span: 0..text.len(),
+        };
         let Some((path, _)) = text.split_once('=') else {
-            return Err(Diagnostic::new(&whole, "no `=`", "expected PATH=VALUE, like load.rate=5000"));
+            return Err(Diagnostic::new(
+                &whole,
+                "no `=`",
+                "expected PATH=VALUE, like load.rate=5000",
+            ));
         };
         let mut segments = Vec::new();
         let mut at = 0;
         for segment in path.split('.') {
-            let place = Origin { source: source.clone(), span: at..at + segment.len() };
+            let place = Origin {
+                source: source.clone(),
+                span: at..at + segment.len(),
+            };
             if segment.trim().is_empty() {
-                return Err(Diagnostic::new(&place, "an empty name in the path", "expected PATH=VALUE, like load.rate=5000"));
+                return Err(Diagnostic::new(
+                    &place,
+                    "an empty name in the path",
+                    "expected PATH=VALUE, like load.rate=5000",
+                ));
             }
             segments.push((segment.trim().to_owned(), place));
             at += segment.len() + 1;
@@ -238,36 +328,71 @@ fn apply_overrides(root: &mut Node, overrides: &Overrides) -> Result<()> {
     if let Some(seed) = overrides.seed {
         let (origin, seed) = (flag("--seed", seed.to_string()), i64::try_from(seed));
         let Ok(seed) = seed else {
-            return Err(Diagnostic::new(&origin, "the seed is too large", "expected at most 2^63 - 1"));
+            return Err(Diagnostic::new(
+                &origin,
+                "the seed is too large",
+                "expected at most 2^63 - 1",
+            ));
         };
         set_flag(root, &["seed"], Value::Integer(seed), &origin)?;
     }
     if let Some(rate) = overrides.rate {
-        set_flag(root, &["load", "rate"], Value::Float(rate), &flag("--rate", rate.to_string()))?;
+        set_flag(
+            root,
+            &["load", "rate"],
+            Value::Float(rate),
+            &flag("--rate", rate.to_string()),
+        )?;
     }
     if let Some(duration) = &overrides.duration {
         override_duration(root, duration)?;
     }
     if overrides.embedded {
         let origin = flag("--embedded", "--embedded".to_owned());
-        set_flag(root, &["cluster", "mode"], Value::String("embedded".to_owned()), &origin)?;
+        set_flag(
+            root,
+            &["cluster", "mode"],
+            Value::String("embedded".to_owned()),
+            &origin,
+        )?;
     }
     if let Some(factor) = overrides.time_scale
         && !(factor > 0.0 && factor <= 100.0)
     {
         let origin = flag("--time-scale", factor.to_string());
-        return Err(Diagnostic::new(&origin, "this factor makes no timeline", "expected a number above 0 and up to 100"));
+        return Err(Diagnostic::new(
+            &origin,
+            "this factor makes no timeline",
+            "expected a number above 0 and up to 100",
+        ));
     }
     Ok(())
 }
 
 fn flag(name: &str, text: String) -> Origin {
-    Origin { span: 0..text.len(), source: Arc::new(Source { name: name.to_owned(), text, has_lines: false }) }
+    Origin {
+        span: 0..text.len(),
+        source: Arc::new(Source {
+            name: name.to_owned(),
+            text,
+            has_lines: false,
+        }),
+    }
 }
 
 fn set_flag(root: &mut Node, path: &[&str], value: Value, origin: &Origin) -> Result<()> {
-    let path: Vec<_> = path.iter().map(|segment| ((*segment).to_owned(), origin.clone())).collect();
-    tree::set(root, &path, Node { origin: origin.clone(), value })
+    let path: Vec<_> = path
+        .iter()
+        .map(|segment| ((*segment).to_owned(), origin.clone()))
+        .collect();
+    tree::set(
+        root,
+        &path,
+        Node {
+            origin: origin.clone(),
+            value,
+        },
+    )
 }
 
 /// `--duration`: every timed measuring phase takes this long.
@@ -275,15 +400,29 @@ fn override_duration(root: &mut Node, duration: &str) -> Result<()> {
     let origin = flag("--duration", duration.to_owned());
     let mut timed = 0;
     if let Value::Table(entries) = &mut root.value
-        && let Some(Entry { node: Node { value: Value::Array(phases), .. }, .. }) =
-            entries.iter_mut().find(|entry| entry.key == "phase")
+        && let Some(Entry {
+            node: Node {
+                value: Value::Array(phases),
+                ..
+            },
+            ..
+        }) = entries.iter_mut().find(|entry| entry.key == "phase")
     {
         for phase in phases {
-            let Value::Table(fields) = &mut phase.value else { continue };
-            let measures =
-                fields.iter().any(|entry| entry.key == "kind" && entry.node.value == Value::String("measure".to_owned()));
-            if let Some(field) = fields.iter_mut().find(|entry| measures && entry.key == "duration") {
-                field.node = Node { origin: origin.clone(), value: Value::String(duration.to_owned()) };
+            let Value::Table(fields) = &mut phase.value else {
+                continue;
+            };
+            let measures = fields
+                .iter()
+                .any(|entry| entry.key == "kind" && entry.node.value == Value::String("measure".to_owned()));
+            if let Some(field) = fields
+                .iter_mut()
+                .find(|entry| measures && entry.key == "duration")
+            {
+                field.node = Node {
+                    origin: origin.clone(),
+                    value: Value::String(duration.to_owned()),
+                };
                 timed += 1;
             }
         }
@@ -301,14 +440,22 @@ fn override_duration(root: &mut Node, duration: &str) -> Result<()> {
 /// Phases, event times and TTLs shrink (or grow) together; rates stay.
 fn scale_time(scenario: &mut Scenario, factor: f64) {
     let time = |time: Duration| time.mul_f64(factor).max(Duration::from_millis(1));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
-        reason = "request counts are positive and far below 2^53")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "request counts are positive and far below 2^53"
+    )]
     let requests = |requests: u64| (requests as f64 * factor).round() as u64;
     for phase in &mut scenario.phases {
         phase.length = match phase.length {
             PhaseLength::Time(length) => PhaseLength::Time(time(length)),
             PhaseLength::Requests(count) => PhaseLength::Requests(requests(count).max(1)),
-            PhaseLength::UntilSteady { slope, over, max } => PhaseLength::UntilSteady { slope, over: time(over), max: time(max) },
+            PhaseLength::UntilSteady { slope, over, max } => PhaseLength::UntilSteady {
+                slope,
+                over: time(over),
+                max: time(max),
+            },
             PhaseLength::TraceEnd => PhaseLength::TraceEnd,
         };
     }
@@ -328,14 +475,18 @@ impl Scenario {
     /// How long the run should take, when its phases are timed or the rate is fixed; cluster start and stop not counted.
     #[must_use]
     pub fn planned_time(&self) -> Option<Duration> {
-        let super::LoadMode::Open { rate, .. } = self.load.mode else { return None };
-        self.phases.iter().try_fold(Duration::ZERO, |sum, phase| match phase.length {
-            PhaseLength::Time(length) => Some(sum + length),
-            PhaseLength::UntilSteady { max, .. } => Some(sum + max),
-            #[expect(clippy::cast_precision_loss, reason = "request counts are far below 2^53")]
-            PhaseLength::Requests(count) => Some(sum + Duration::from_secs_f64(count as f64 / rate)),
-            PhaseLength::TraceEnd => None,
-        })
+        let super::LoadMode::Open { rate, .. } = self.load.mode else {
+            return None;
+        };
+        self.phases
+            .iter()
+            .try_fold(Duration::ZERO, |sum, phase| match phase.length {
+                PhaseLength::Time(length) => Some(sum + length),
+                PhaseLength::UntilSteady { max, .. } => Some(sum + max),
+                #[expect(clippy::cast_precision_loss, reason = "request counts are far below 2^53")]
+                PhaseLength::Requests(count) => Some(sum + Duration::from_secs_f64(count as f64 / rate)),
+                PhaseLength::TraceEnd => None,
+            })
     }
 
     /// The baseline an event in `phase` is held against: the nearest baseline phase at or before it.

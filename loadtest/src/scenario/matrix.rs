@@ -14,19 +14,34 @@ const TOLERANCE: f64 = 0.015;
 
 pub(super) fn matrix(mut table: Table<'_>) -> Result<Matrix> {
     let Some(node) = table.get("hash") else {
-        return Err(table.error("a matrix needs its hashes", "expected hash = [\"ketama\", \"jump\"]"));
+        return Err(table.error(
+            "a matrix needs its hashes",
+            "expected hash = [\"ketama\", \"jump\"]",
+        ));
     };
-    let hashes: Vec<_> =
-        words(node, "hash")?.into_iter().map(|(text, place)| parse_hash(text, &place)).collect::<Result<_>>()?;
+    let hashes: Vec<_> = words(node, "hash")?
+        .into_iter()
+        .map(|(text, place)| parse_hash(text, &place))
+        .collect::<Result<_>>()?;
     if hashes.is_empty() {
-        return Err(Diagnostic::new(&node.origin, "a matrix needs its hashes", "expected at least one"));
+        return Err(Diagnostic::new(
+            &node.origin,
+            "a matrix needs its hashes",
+            "expected at least one",
+        ));
     }
     let tolerance = table.number("tolerance", 0.0, 1.0)?.unwrap_or(TOLERANCE);
     let cases = table.tables("case", "[[matrix.case]]")?;
     if cases.is_empty() {
-        return Err(table.error("a matrix needs its cases", "expected at least one [[matrix.case]]"));
+        return Err(table.error(
+            "a matrix needs its cases",
+            "expected at least one [[matrix.case]]",
+        ));
     }
-    let cases = cases.into_iter().map(|case| read_case(case, tolerance)).collect::<Result<_>>()?;
+    let cases = cases
+        .into_iter()
+        .map(|case| read_case(case, tolerance))
+        .collect::<Result<_>>()?;
     table.finish()?;
     Ok(Matrix { hashes, cases })
 }
@@ -41,13 +56,28 @@ fn read_case(mut table: Table<'_>, tolerance: f64) -> Result<MatrixCase> {
     if removes && nodes < 2 {
         return Err(table.error("no node would be left", "expected nodes = 2 or more"));
     }
-    let mut requests = |key: &'static str, default: u64| Ok(table.integer(key, 1, u64::MAX >> 1)?.unwrap_or(default));
-    let (warm_requests, baseline_requests, after_requests) =
-        (requests("warm_requests", 500_000)?, requests("baseline_requests", 100_000)?, requests("after_requests", 100_000)?);
+    let mut requests =
+        |key: &'static str, default: u64| Ok(table.integer(key, 1, u64::MAX >> 1)?.unwrap_or(default));
+    let (warm_requests, baseline_requests, after_requests) = (
+        requests("warm_requests", 500_000)?,
+        requests("baseline_requests", 100_000)?,
+        requests("after_requests", 100_000)?,
+    );
     let expected = table.tables("expected", "`expected`")?;
-    let expected = expected.into_iter().map(|row| read_expected(row, tolerance)).collect::<Result<_>>()?;
+    let expected = expected
+        .into_iter()
+        .map(|row| read_expected(row, tolerance))
+        .collect::<Result<_>>()?;
     table.finish()?;
-    Ok(MatrixCase { name, nodes, action, warm_requests, baseline_requests, after_requests, expected })
+    Ok(MatrixCase {
+        name,
+        nodes,
+        action,
+        warm_requests,
+        baseline_requests,
+        after_requests,
+        expected,
+    })
 }
 
 fn read_expected(mut table: Table<'_>, tolerance: f64) -> Result<Expected> {
@@ -58,11 +88,21 @@ fn read_expected(mut table: Table<'_>, tolerance: f64) -> Result<Expected> {
     let mut share = |key: &'static str| -> Result<f64> {
         match table.number(key, 0.0, 1.0)? {
             Some(share) => Ok(share),
-            None => Err(table.error(format!("`expected` lacks `{key}`"), "expected a hit rate from 0 to 1")),
+            None => Err(table.error(
+                format!("`expected` lacks `{key}`"),
+                "expected a hit rate from 0 to 1",
+            )),
         }
     };
     let (warm, first_5k, first_20k) = (share("warm")?, share("first_5k")?, share("first_20k")?);
     let to_95_requests = table.integer("to_95_requests", 0, u64::MAX >> 1)?.unwrap_or(0);
     table.finish()?;
-    Ok(Expected { hash, warm, first_5k, first_20k, to_95_requests, tolerance })
+    Ok(Expected {
+        hash,
+        warm,
+        first_5k,
+        first_20k,
+        to_95_requests,
+        tolerance,
+    })
 }

@@ -83,7 +83,11 @@ pub enum ClusterMode {
     /// Nodes and router as threads of this process: fast and self-contained; cannot be killed with a signal.
     Embedded,
     /// Somebody else's cluster. Only events that go through the router or the protocol are possible.
-    Attach { router: Option<String>, router_admin: Option<String>, nodes: Vec<String> },
+    Attach {
+        router: Option<String>,
+        router_admin: Option<String>,
+        nodes: Vec<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -136,9 +140,14 @@ pub struct Workload {
 pub enum Popularity {
     Uniform,
     /// Exact Zipf over ranks, any `alpha` ≥ 0.
-    Zipf { alpha: f64 },
+    Zipf {
+        alpha: f64,
+    },
     /// `ops` of the requests go to `data` of the keys (both fractions).
-    Hotspot { data: f64, ops: f64 },
+    Hotspot {
+        data: f64,
+        ops: f64,
+    },
     /// Rows of a trace replayed in order.
     Trace(TraceSpec),
 }
@@ -189,15 +198,34 @@ pub enum Fill {
 pub enum Distribution {
     Fixed(f64),
     /// Uniform over `min..=max`.
-    Uniform { min: f64, max: f64 },
-    Normal { mean: f64, sd: f64 },
-    Exponential { mean: f64 },
+    Uniform {
+        min: f64,
+        max: f64,
+    },
+    Normal {
+        mean: f64,
+        sd: f64,
+    },
+    Exponential {
+        mean: f64,
+    },
     /// Generalised Pareto: `loc + scale·(U^-shape − 1)/shape`.
-    Pareto { loc: f64, scale: f64, shape: f64 },
+    Pareto {
+        loc: f64,
+        scale: f64,
+        shape: f64,
+    },
     /// Generalised extreme value: `loc + scale·(E^-shape − 1)/shape`, E ~ Exp(1).
-    Gev { loc: f64, scale: f64, shape: f64 },
+    Gev {
+        loc: f64,
+        scale: f64,
+        shape: f64,
+    },
     /// Mean of the variable itself (not of its logarithm), `sigma` of the logarithm.
-    Lognormal { mean: f64, sigma: f64 },
+    Lognormal {
+        mean: f64,
+        sigma: f64,
+    },
 }
 
 // ---- load and backing store -------------------------------------------------------------------
@@ -275,7 +303,11 @@ pub enum PhaseLength {
     /// Requests issued.
     Requests(u64),
     /// Until the hit rate moves less than `slope` (fraction) over `over`, at most `max`.
-    UntilSteady { slope: f64, over: Duration, max: Duration },
+    UntilSteady {
+        slope: f64,
+        over: Duration,
+        max: Duration,
+    },
     /// Until a trace has no more rows.
     TraceEnd,
 }
@@ -306,22 +338,39 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Start `count` nodes and put them into the pool.
-    AddNode { count: usize },
+    AddNode {
+        count: usize,
+    },
     /// Planned: out of the pool first, then stopped.
-    RemoveNode { node: NodeRef },
+    RemoveNode {
+        node: NodeRef,
+    },
     /// SIGKILL (or the embedded equivalent); the pool's list follows `on_node_down`.
-    KillNode { node: NodeRef },
+    KillNode {
+        node: NodeRef,
+    },
     /// Kill, wait `down`, start again, empty.
-    RestartNode { node: NodeRef, down: Duration },
+    RestartNode {
+        node: NodeRef,
+        down: Duration,
+    },
     /// `flush_all` on every node.
     Flush,
-    FlushNode { node: NodeRef },
+    FlushNode {
+        node: NodeRef,
+    },
     /// The same servers under another hash.
-    SetHash { hash: HashKind },
+    SetHash {
+        hash: HashKind,
+    },
     /// Another request rate from now on.
-    Rate { to: f64 },
+    Rate {
+        to: f64,
+    },
     /// A note on the chart.
-    Mark { text: String },
+    Mark {
+        text: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

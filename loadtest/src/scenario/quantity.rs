@@ -5,24 +5,41 @@ use std::time::Duration;
 use super::Distribution;
 
 /// Units of time and their length in nanoseconds, longest name first so that `ms` is not read as `m`.
-const TIME_UNITS: [(&str, f64); 7] =
-    [("min", 60e9), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3_600e9)];
+const TIME_UNITS: [(&str, f64); 7] = [
+    ("min", 60e9),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3_600e9),
+];
 
 /// Longest time a scenario may name.
 const TIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-pub(super) const TIME_SHAPE: &str = "expected a time with its unit, like \"30s\", \"250ms\", \"5m\" (us, ms, s, m, h)";
+pub(super) const TIME_SHAPE: &str =
+    "expected a time with its unit, like \"30s\", \"250ms\", \"5m\" (us, ms, s, m, h)";
 pub(super) const BYTES_SHAPE: &str = "expected a size with its unit, like \"64MiB\", \"512KiB\", \"1GiB\"";
 pub(super) const DISTRIBUTION_SHAPE: &str = "expected a number, or fixed:X, uniform:MIN,MAX, normal:MEAN,SD, exponential:MEAN, \
      lognormal:MEAN,SIGMA, pareto:LOC,SCALE,SHAPE or gev:LOC,SCALE,SHAPE";
 
-const DISTRIBUTIONS: [&str; 7] = ["fixed", "uniform", "normal", "exponential", "lognormal", "pareto", "gev"];
+const DISTRIBUTIONS: [&str; 7] = [
+    "fixed",
+    "uniform",
+    "normal",
+    "exponential",
+    "lognormal",
+    "pareto",
+    "gev",
+];
 
 /// `30s`, `1.5h`, `250ms`, `0s`.
 pub(super) fn parse_time(text: &str) -> Option<Duration> {
     let text = text.trim();
-    let (number, nanoseconds) =
-        TIME_UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)))?;
+    let (number, nanoseconds) = TIME_UNITS
+        .iter()
+        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)))?;
     let number: f64 = parse_plain_number(number.trim_end())?;
     let seconds = number * nanoseconds / 1e9;
     (seconds >= 0.0 && seconds <= TIME_MAX.as_secs_f64()).then(|| Duration::from_secs_f64(seconds))
@@ -41,7 +58,9 @@ pub(super) fn parse_bytes(text: &str) -> Option<u64> {
         ("B", 1),
     ];
     let text = text.trim();
-    let (number, unit) = UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)))?;
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)))?;
     let number = number.trim_end().replace('_', "");
     let whole: u64 = number.parse().ok()?;
     whole.checked_mul(unit)
@@ -50,7 +69,9 @@ pub(super) fn parse_bytes(text: &str) -> Option<u64> {
 /// `20000 requests`, `20_000req`, `5k requests`.
 pub(super) fn parse_requests(text: &str) -> Option<u64> {
     let text = text.trim();
-    let number = ["requests", "request", "reqs", "req"].iter().find_map(|unit| text.strip_suffix(unit))?;
+    let number = ["requests", "request", "reqs", "req"]
+        .iter()
+        .find_map(|unit| text.strip_suffix(unit))?;
     let number = number.trim_end().replace('_', "");
     match number.strip_suffix('k') {
         Some(thousands) => thousands.parse::<u64>().ok()?.checked_mul(1_000),
@@ -70,22 +91,45 @@ pub(super) fn parse_distribution(text: &str, unit: fn(&str) -> Option<f64>) -> R
     let wrong = || DISTRIBUTION_SHAPE.to_owned();
     let parts: Vec<&str> = arguments.split(',').map(str::trim).collect();
     // Shapes and sigmas are pure numbers even where the rest are times.
-    let amount = |at: usize| parts.get(at).and_then(|part| unit(part)).filter(|value| value.is_finite());
+    let amount = |at: usize| {
+        parts
+            .get(at)
+            .and_then(|part| unit(part))
+            .filter(|value| value.is_finite())
+    };
     let pure = |at: usize| parts.get(at).and_then(|part| parse_plain_number(part));
     let (distribution, count) = match name {
         "fixed" => (amount(0).map(Distribution::Fixed), 1),
         "uniform" => match parts.len() {
             1 => (amount(0).map(|max| Distribution::Uniform { min: 0.0, max }), 1),
-            _ => (amount(0).zip(amount(1)).map(|(min, max)| Distribution::Uniform { min, max }), 2),
+            _ => (
+                amount(0)
+                    .zip(amount(1))
+                    .map(|(min, max)| Distribution::Uniform { min, max }),
+                2,
+            ),
         },
-        "normal" => (amount(0).zip(amount(1)).map(|(mean, sd)| Distribution::Normal { mean, sd }), 2),
+        "normal" => (
+            amount(0)
+                .zip(amount(1))
+                .map(|(mean, sd)| Distribution::Normal { mean, sd }),
+            2,
+        ),
         "exponential" => (amount(0).map(|mean| Distribution::Exponential { mean }), 1),
-        "lognormal" => (amount(0).zip(pure(1)).map(|(mean, sigma)| Distribution::Lognormal { mean, sigma }), 2),
+        "lognormal" => (
+            amount(0)
+                .zip(pure(1))
+                .map(|(mean, sigma)| Distribution::Lognormal { mean, sigma }),
+            2,
+        ),
         "pareto" | "gev" => {
-            let three = amount(0).zip(amount(1)).zip(pure(2)).map(|((loc, scale), shape)| match name {
-                "pareto" => Distribution::Pareto { loc, scale, shape },
-                _ => Distribution::Gev { loc, scale, shape },
-            });
+            let three = amount(0)
+                .zip(amount(1))
+                .zip(pure(2))
+                .map(|((loc, scale), shape)| match name {
+                    "pareto" => Distribution::Pareto { loc, scale, shape },
+                    _ => Distribution::Gev { loc, scale, shape },
+                });
             (three, 3)
         }
         _ => (None, 0),
@@ -100,7 +144,9 @@ fn check_distribution(distribution: &Distribution) -> Result<(), String> {
     match *distribution {
         Distribution::Fixed(value) if value < 0.0 => refuse("expected a value of at least 0"),
         Distribution::Uniform { min, max } if min < 0.0 || max < min => refuse("expected 0 <= MIN <= MAX"),
-        Distribution::Normal { mean, sd } if mean < 0.0 || sd < 0.0 => refuse("expected MEAN and SD of at least 0"),
+        Distribution::Normal { mean, sd } if mean < 0.0 || sd < 0.0 => {
+            refuse("expected MEAN and SD of at least 0")
+        }
         Distribution::Exponential { mean } if mean <= 0.0 => refuse("expected a MEAN above 0"),
         Distribution::Lognormal { mean, sigma } if mean <= 0.0 || sigma < 0.0 => {
             refuse("expected a MEAN above 0 and a SIGMA of at least 0")
@@ -122,7 +168,9 @@ fn check_distribution(distribution: &Distribution) -> Result<(), String> {
 pub(super) fn parse_plain_number(text: &str) -> Option<f64> {
     let text = text.trim().replace('_', "");
     let starts_well = text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
-    text.parse::<f64>().ok().filter(|value| starts_well && value.is_finite())
+    text.parse::<f64>()
+        .ok()
+        .filter(|value| starts_well && value.is_finite())
 }
 
 /// A time as seconds, for distributions of service times.

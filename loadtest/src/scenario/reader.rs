@@ -23,22 +23,33 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     pub(super) fn new(node: &'a Node, what: &'static str) -> Result<Self> {
         match &node.value {
-            Value::Table(entries) => {
-                Ok(Self { what, origin: node.origin.clone(), entries, asked: Vec::new() })
-            }
+            Value::Table(entries) => Ok(Self {
+                what,
+                origin: node.origin.clone(),
+                entries,
+                asked: Vec::new(),
+            }),
             other => Err(wrong_kind(node, what, "a table", other)),
         }
     }
 
     /// A table nobody wrote: every key takes its default.
     pub(super) fn empty(what: &'static str, origin: &Origin) -> Self {
-        Self { what, origin: origin.clone(), entries: &[], asked: Vec::new() }
+        Self {
+            what,
+            origin: origin.clone(),
+            entries: &[],
+            asked: Vec::new(),
+        }
     }
 
     /// The value under `key`, if written.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.push(key);
-        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+        self.entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.node)
     }
 
     /// Where `key` was written, else the table.
@@ -58,7 +69,11 @@ impl<'a> Table<'a> {
 
     /// Refuses the first key that nobody asked for.
     pub(super) fn finish(self) -> Result<()> {
-        let Some(entry) = self.entries.iter().find(|entry| !self.asked.contains(&entry.key.as_str())) else {
+        let Some(entry) = self
+            .entries
+            .iter()
+            .find(|entry| !self.asked.contains(&entry.key.as_str()))
+        else {
             return Ok(());
         };
         let mut valid = self.asked;
@@ -79,10 +94,17 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn tables(&mut self, key: &'static str, what: &'static str) -> Result<Vec<Table<'a>>> {
-        let Some(node) = self.get(key) else { return Ok(Vec::new()) };
+        let Some(node) = self.get(key) else {
+            return Ok(Vec::new());
+        };
         match &node.value {
             Value::Array(items) => items.iter().map(|item| Table::new(item, what)).collect(),
-            other => Err(wrong_kind(node, key, &format!("an array of tables, {what}"), other)),
+            other => Err(wrong_kind(
+                node,
+                key,
+                &format!("an array of tables, {what}"),
+                other,
+            )),
         }
     }
 
@@ -91,15 +113,23 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn strings(&mut self, key: &'static str) -> Result<Option<Vec<&'a str>>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         match &node.value {
-            Value::Array(items) => items.iter().map(|item| as_string(item, key)).collect::<Result<_>>().map(Some),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| as_string(item, key))
+                .collect::<Result<_>>()
+                .map(Some),
             other => Err(wrong_kind(node, key, "an array of strings", other)),
         }
     }
 
     pub(super) fn boolean(&mut self, key: &'static str) -> Result<Option<bool>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         match node.value {
             Value::Boolean(value) => Ok(Some(value)),
             ref other => Err(wrong_kind(node, key, "true or false", other)),
@@ -108,7 +138,9 @@ impl<'a> Table<'a> {
 
     /// A whole number within bounds.
     pub(super) fn integer(&mut self, key: &'static str, min: u64, max: u64) -> Result<Option<u64>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         let expected = format!("a whole number from {min} to {max}");
         match node.value {
             Value::Integer(value) => match u64::try_from(value) {
@@ -130,7 +162,9 @@ impl<'a> Table<'a> {
 
     /// A number within bounds; integers will do.
     pub(super) fn number(&mut self, key: &'static str, min: f64, max: f64) -> Result<Option<f64>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         let expected = if max.is_finite() {
             format!("a number from {min} to {max}")
         } else {
@@ -138,7 +172,10 @@ impl<'a> Table<'a> {
         };
         let value = match node.value {
             Value::Integer(value) => {
-                #[expect(clippy::cast_precision_loss, reason = "a scenario's numbers are far below 2^53")]
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a scenario's numbers are far below 2^53"
+                )]
                 let value = value as f64;
                 value
             }
@@ -163,25 +200,52 @@ impl<'a> Table<'a> {
         self.quantity(key, quantity::BYTES_SHAPE, quantity::parse_bytes)
     }
 
-    fn quantity<T>(&mut self, key: &'static str, shape: &str, parse: fn(&str) -> Option<T>) -> Result<Option<T>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+    fn quantity<T>(
+        &mut self,
+        key: &'static str,
+        shape: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         match &node.value {
             Value::String(text) => match parse(text) {
                 Some(value) => Ok(Some(value)),
-                None => Err(Diagnostic::new(&node.origin, format!("`{key}` cannot be read"), shape)),
+                None => Err(Diagnostic::new(
+                    &node.origin,
+                    format!("`{key}` cannot be read"),
+                    shape,
+                )),
             },
-            Value::Integer(_) | Value::Float(_) => {
-                Err(Diagnostic::new(&node.origin, format!("`{key}` has no unit"), shape))
-            }
-            other => Err(Diagnostic::new(&node.origin, format!("`{key}` is {}", other.kind()), shape)),
+            Value::Integer(_) | Value::Float(_) => Err(Diagnostic::new(
+                &node.origin,
+                format!("`{key}` has no unit"),
+                shape,
+            )),
+            other => Err(Diagnostic::new(
+                &node.origin,
+                format!("`{key}` is {}", other.kind()),
+                shape,
+            )),
         }
     }
 
     /// A distribution; a bare number is `fixed` where numbers need no unit.
-    pub(super) fn distribution(&mut self, key: &'static str, amounts: Amounts) -> Result<Option<Distribution>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+    pub(super) fn distribution(
+        &mut self,
+        key: &'static str,
+        amounts: Amounts,
+    ) -> Result<Option<Distribution>> {
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         let refuse = |expected: String| {
-            Err(Diagnostic::new(&node.origin, format!("`{key}` cannot be read"), expected))
+            Err(Diagnostic::new(
+                &node.origin,
+                format!("`{key}` cannot be read"),
+                expected,
+            ))
         };
         match &node.value {
             Value::String(text) => match quantity::parse_distribution(text, amounts.parser()) {
@@ -189,7 +253,10 @@ impl<'a> Table<'a> {
                 Err(expected) => refuse(expected),
             },
             Value::Integer(value) if matches!(amounts, Amounts::Plain) && *value >= 0 => {
-                #[expect(clippy::cast_precision_loss, reason = "a scenario's numbers are far below 2^53")]
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a scenario's numbers are far below 2^53"
+                )]
                 let value = *value as f64;
                 Ok(Some(Distribution::Fixed(value)))
             }
@@ -201,8 +268,14 @@ impl<'a> Table<'a> {
     }
 
     /// One of a set of words.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Result<Option<T>> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Result<Option<T>> {
+        let Some(node) = self.get(key) else {
+            return Ok(None);
+        };
         let text = as_string(node, key)?;
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, value)) => Ok(Some(*value)),
@@ -250,6 +323,12 @@ fn wrong_kind(node: &Node, key: &str, expected: &str, found: &Value) -> Diagnost
 fn first_line(origin: &Origin) -> Origin {
     let text = &origin.source.text;
     let start = origin.span.start.min(text.len());
-    let end = text[start..].find('\n').map_or(text.len(), |at| start + at).min(origin.span.end.max(start));
-    Origin { source: origin.source.clone(), span: start..end }
+    let end = text[start..]
+        .find('\n')
+        .map_or(text.len(), |at| start + at)
+        .min(origin.span.end.max(start));
+    Origin {
+        source: origin.source.clone(),
+        span: start..end,
+    }
 }

@@ -9,8 +9,8 @@ use super::hash::read_hash;
 use super::reader::{Amounts, Table, as_string};
 use super::tree::{Node, Value};
 use super::{
-    Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Fill, Load, LoadMode, Mix, NodeSpec,
-    OnNodeDown, Popularity, RouterSpec, TraceSource, TraceSpec, Ttl, Workload,
+    Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Fill, Load, LoadMode, Mix,
+    NodeSpec, OnNodeDown, Popularity, RouterSpec, TraceSource, TraceSpec, Ttl, Workload,
 };
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -23,11 +23,21 @@ const MIB: u64 = 1 << 20;
 const SHARES_SLACK: f64 = 1e-6;
 
 pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<ClusterSpec> {
-    let mode = table.word("mode", &[("managed", Mode::Managed), ("embedded", Mode::Embedded), ("attach", Mode::Attach)])?;
+    let mode = table.word(
+        "mode",
+        &[
+            ("managed", Mode::Managed),
+            ("embedded", Mode::Embedded),
+            ("attach", Mode::Attach),
+        ],
+    )?;
     let mode = mode.unwrap_or(Mode::Managed);
     let hash = read_hash(&mut table, "hash")?.unwrap_or_default();
     let on_node_down = table
-        .word("on_node_down", &[("miss", OnNodeDown::Miss), ("eject", OnNodeDown::Eject)])?
+        .word(
+            "on_node_down",
+            &[("miss", OnNodeDown::Miss), ("eject", OnNodeDown::Eject)],
+        )?
         .unwrap_or(OnNodeDown::Miss);
     let node = node(table.table("node", "[cluster.node]")?)?;
     let (mode, nodes, router) = match mode {
@@ -45,7 +55,11 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
                 Some(node) => router(node)?,
                 None => None,
             };
-            let mode = if matches!(mode, Mode::Managed) { ClusterMode::Managed } else { ClusterMode::Embedded };
+            let mode = if matches!(mode, Mode::Managed) {
+                ClusterMode::Managed
+            } else {
+                ClusterMode::Embedded
+            };
             if matches!(mode, ClusterMode::Embedded) && node.program.is_some() {
                 return Err(Diagnostic::new(
                     &table.place("node"),
@@ -57,7 +71,14 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
         }
     };
     table.finish()?;
-    Ok(ClusterSpec { mode, nodes, node, router, hash, on_node_down })
+    Ok(ClusterSpec {
+        mode,
+        nodes,
+        node,
+        router,
+        hash,
+        on_node_down,
+    })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,30 +90,58 @@ enum Mode {
 
 fn attach(table: &mut Table<'_>, allow_remote: bool) -> Result<ClusterMode> {
     let mut address = |key: &'static str| -> Result<Option<String>> {
-        let Some(text) = table.string(key)? else { return Ok(None) };
+        let Some(text) = table.string(key)? else {
+            return Ok(None);
+        };
         check_address(text, &table.place(key), allow_remote)?;
         Ok(Some(text.to_owned()))
     };
     let router = address("router")?;
     let router_admin = address("admin")?;
     let place = table.place("nodes");
-    let nodes: Vec<String> = table.strings("nodes")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let nodes: Vec<String> = table
+        .strings("nodes")?
+        .unwrap_or_default()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     for node in &nodes {
-        check_address(node.split_once('=').map_or(node.as_str(), |(_, address)| address), &place, allow_remote)?;
+        check_address(
+            node.split_once('=').map_or(node.as_str(), |(_, address)| address),
+            &place,
+            allow_remote,
+        )?;
     }
     if nodes.is_empty() {
-        return Err(table.error("an attached cluster needs its nodes", "expected nodes = [\"node1=127.0.0.1:11211\", …]"));
+        return Err(table.error(
+            "an attached cluster needs its nodes",
+            "expected nodes = [\"node1=127.0.0.1:11211\", …]",
+        ));
     }
-    Ok(ClusterMode::Attach { router, router_admin, nodes })
+    Ok(ClusterMode::Attach {
+        router,
+        router_admin,
+        nodes,
+    })
 }
 
 /// `HOST:PORT` on this machine, unless remote addresses were allowed.
 fn check_address(text: &str, place: &Origin, allow_remote: bool) -> Result<()> {
-    let host = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map(|(host, _)| host);
+    let host = text
+        .rsplit_once(':')
+        .filter(|(_, port)| port.parse::<u16>().is_ok())
+        .map(|(host, _)| host);
     let Some(host) = host.filter(|host| !host.is_empty()) else {
-        return Err(Diagnostic::new(place, format!("`{text}` is not an address"), "expected HOST:PORT, like 127.0.0.1:11211"));
+        return Err(Diagnostic::new(
+            place,
+            format!("`{text}` is not an address"),
+            "expected HOST:PORT, like 127.0.0.1:11211",
+        ));
     };
-    let loopback = host == "localhost" || text.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+    let loopback = host == "localhost"
+        || text
+            .parse::<SocketAddr>()
+            .is_ok_and(|address| address.ip().is_loopback());
     if loopback || allow_remote {
         return Ok(());
     }
@@ -107,23 +156,45 @@ fn node(mut table: Table<'_>) -> Result<NodeSpec> {
     let place = table.place("memory");
     let memory_bytes = table.bytes("memory")?.unwrap_or(64 * MIB);
     if memory_bytes < MIB {
-        return Err(Diagnostic::new(&place, "`memory` is too small", "expected at least 1MiB"));
+        return Err(Diagnostic::new(
+            &place,
+            "`memory` is too small",
+            "expected at least 1MiB",
+        ));
     }
     let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
-    let args = table.strings("args")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let args = table
+        .strings("args")?
+        .unwrap_or_default()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let program = table.string("program")?.map(PathBuf::from);
     table.finish()?;
-    Ok(NodeSpec { memory_bytes, threads, args, program })
+    Ok(NodeSpec {
+        memory_bytes,
+        threads,
+        args,
+        program,
+    })
 }
 
 /// `router = true`, `false` or a table of settings.
 fn router(node: &Node) -> Result<Option<RouterSpec>> {
     if let Value::Boolean(on) = node.value {
-        return Ok(on.then(|| RouterSpec { threads: 1, args: Vec::new() }));
+        return Ok(on.then(|| RouterSpec {
+            threads: 1,
+            args: Vec::new(),
+        }));
     }
     let mut table = Table::new(node, "[cluster.router]")?;
     let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
-    let args = table.strings("args")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let args = table
+        .strings("args")?
+        .unwrap_or_default()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     table.finish()?;
     Ok(Some(RouterSpec { threads, args }))
 }
@@ -131,15 +202,32 @@ fn router(node: &Node) -> Result<Option<RouterSpec>> {
 pub(super) fn workload(mut table: Table<'_>, folder: Option<&Path>) -> Result<Workload> {
     let keys = table.integer("keys", 1, 10_000_000)?.unwrap_or(100_000);
     let popularity = popularity(&mut table, folder)?;
-    let key_size = table.distribution("key_size", Amounts::Plain)?.unwrap_or(Distribution::Fixed(16.0));
-    let value_size = table.distribution("value_size", Amounts::Plain)?.unwrap_or(Distribution::Fixed(200.0));
+    let key_size = table
+        .distribution("key_size", Amounts::Plain)?
+        .unwrap_or(Distribution::Fixed(16.0));
+    let value_size = table
+        .distribution("value_size", Amounts::Plain)?
+        .unwrap_or(Distribution::Fixed(200.0));
     let mix_place = table.place("mix");
     let mix = mix(table.table("mix", "`mix`")?, &mix_place)?;
     let multiget = u32::try_from(table.integer("multiget", 1, 1_000)?.unwrap_or(1)).unwrap_or(1);
-    let ttl = if table.is_written("ttl") { ttl(table.table("ttl", "`ttl`")?)? } else { table.get("ttl").and(None) };
+    let ttl = if table.is_written("ttl") {
+        ttl(table.table("ttl", "`ttl`")?)?
+    } else {
+        table.get("ttl").and(None)
+    };
     let fill = table.word("fill", &[("lookaside", Fill::Lookaside), ("none", Fill::None)])?;
     table.finish()?;
-    Ok(Workload { keys, popularity, key_size, value_size, mix, multiget, ttl, fill: fill.unwrap_or(Fill::Lookaside) })
+    Ok(Workload {
+        keys,
+        popularity,
+        key_size,
+        value_size,
+        mix,
+        multiget,
+        ttl,
+        fill: fill.unwrap_or(Fill::Lookaside),
+    })
 }
 
 fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity> {
@@ -157,12 +245,24 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
     }
     let dist = table.word(
         "dist",
-        &[("zipf", Dist::Zipf), ("uniform", Dist::Uniform), ("hotspot", Dist::Hotspot), ("trace", Dist::Trace)],
+        &[
+            ("zipf", Dist::Zipf),
+            ("uniform", Dist::Uniform),
+            ("hotspot", Dist::Hotspot),
+            ("trace", Dist::Trace),
+        ],
     )?;
     let popularity = match dist {
-        None => return Err(table.error("`popularity` does not say which", "expected dist = \"zipf\", \"uniform\", \"hotspot\" or \"trace\"")),
+        None => {
+            return Err(table.error(
+                "`popularity` does not say which",
+                "expected dist = \"zipf\", \"uniform\", \"hotspot\" or \"trace\"",
+            ));
+        }
         Some(Dist::Uniform) => Popularity::Uniform,
-        Some(Dist::Zipf) => Popularity::Zipf { alpha: table.number("alpha", 0.0, 10.0)?.unwrap_or(0.99) },
+        Some(Dist::Zipf) => Popularity::Zipf {
+            alpha: table.number("alpha", 0.0, 10.0)?.unwrap_or(0.99),
+        },
         Some(Dist::Hotspot) => Popularity::Hotspot {
             data: table.number("data", 0.0, 1.0)?.unwrap_or(0.2),
             ops: table.number("ops", 0.0, 1.0)?.unwrap_or(0.8),
@@ -170,19 +270,32 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
         Some(Dist::Trace) => {
             let source = match table.string("file")? {
                 None => {
-                    return Err(table.error("a trace needs its file", "expected file = \"builtin:twitter-c52\" or a path to a .csv or .csv.gz"));
+                    return Err(table.error(
+                        "a trace needs its file",
+                        "expected file = \"builtin:twitter-c52\" or a path to a .csv or .csv.gz",
+                    ));
                 }
                 Some("builtin:twitter-c52") => TraceSource::TwitterC52,
                 Some(name) if name.starts_with("builtin:") => {
                     let message = format!("no packaged trace `{name}`");
-                    return Err(Diagnostic::new(&table.place("file"), message, "expected builtin:twitter-c52, or a path"));
+                    return Err(Diagnostic::new(
+                        &table.place("file"),
+                        message,
+                        "expected builtin:twitter-c52, or a path",
+                    ));
                 }
                 // A path in a file is meant from where the file is.
-                Some(path) => TraceSource::File(folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path))),
+                Some(path) => {
+                    TraceSource::File(folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path)))
+                }
             };
             let limit = table.integer("limit", 1, u64::MAX >> 1)?;
             let repeat = table.boolean("loop")?.unwrap_or(false);
-            Popularity::Trace(TraceSpec { source, limit, repeat })
+            Popularity::Trace(TraceSpec {
+                source,
+                limit,
+                repeat,
+            })
         }
     };
     table.finish()?;
@@ -191,15 +304,31 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
 
 fn mix(mut table: Table<'_>, place: &Origin) -> Result<Mix> {
     let share = |table: &mut Table<'_>, key| table.number(key, 0.0, 1.0);
-    let (get, set, delete) = (share(&mut table, "get")?, share(&mut table, "set")?, share(&mut table, "delete")?);
+    let (get, set, delete) = (
+        share(&mut table, "get")?,
+        share(&mut table, "set")?,
+        share(&mut table, "delete")?,
+    );
     table.finish()?;
     if get.or(set).or(delete).is_none() {
-        return Ok(Mix { get: 1.0, set: 0.0, delete: 0.0 });
+        return Ok(Mix {
+            get: 1.0,
+            set: 0.0,
+            delete: 0.0,
+        });
     }
-    let mix = Mix { get: get.unwrap_or(0.0), set: set.unwrap_or(0.0), delete: delete.unwrap_or(0.0) };
+    let mix = Mix {
+        get: get.unwrap_or(0.0),
+        set: set.unwrap_or(0.0),
+        delete: delete.unwrap_or(0.0),
+    };
     let sum = mix.get + mix.set + mix.delete;
     if (sum - 1.0).abs() > SHARES_SLACK {
-        return Err(Diagnostic::new(place, format!("the shares of `mix` sum to {sum}"), "expected get + set + delete = 1"));
+        return Err(Diagnostic::new(
+            place,
+            format!("the shares of `mix` sum to {sum}"),
+            "expected get + set + delete = 1",
+        ));
     }
     Ok(mix)
 }
@@ -211,7 +340,11 @@ fn ttl(mut table: Table<'_>) -> Result<Option<Ttl>> {
         return Err(table.error("`ttl` does not say how long", "expected base = \"5m\""));
     };
     if base < Duration::from_secs(1) {
-        return Err(Diagnostic::new(&table.place("base"), "`base` is too short", "expected at least 1s: memcached counts whole seconds"));
+        return Err(Diagnostic::new(
+            &table.place("base"),
+            "`base` is too short",
+            "expected at least 1s: memcached counts whole seconds",
+        ));
     }
     table.finish()?;
     Ok(Some(Ttl { base, jitter }))
@@ -223,25 +356,43 @@ pub(super) fn load(mut table: Table<'_>) -> Result<Load> {
         Open,
         Closed,
     }
-    let mode = table.word("mode", &[("open", Loop::Open), ("closed", Loop::Closed)])?.unwrap_or(Loop::Open);
+    let mode = table
+        .word("mode", &[("open", Loop::Open), ("closed", Loop::Closed)])?
+        .unwrap_or(Loop::Open);
     let rate = table.number("rate", 1.0, 1_000_000.0)?;
-    let arrival = table.word("arrival", &[("poisson", Arrival::Poisson), ("constant", Arrival::Constant)])?;
+    let arrival = table.word(
+        "arrival",
+        &[("poisson", Arrival::Poisson), ("constant", Arrival::Constant)],
+    )?;
     let pipeline = table.count("pipeline", 1, 1_024)?;
     let mode = match mode {
         Loop::Open => {
             if pipeline.is_some() {
-                return Err(Diagnostic::new(&table.place("pipeline"), "`pipeline` belongs to a closed loop", "expected mode = \"closed\", or no `pipeline`"));
+                return Err(Diagnostic::new(
+                    &table.place("pipeline"),
+                    "`pipeline` belongs to a closed loop",
+                    "expected mode = \"closed\", or no `pipeline`",
+                ));
             }
-            LoadMode::Open { rate: rate.unwrap_or(4_000.0), arrival: arrival.unwrap_or(Arrival::Poisson) }
+            LoadMode::Open {
+                rate: rate.unwrap_or(4_000.0),
+                arrival: arrival.unwrap_or(Arrival::Poisson),
+            }
         }
         Loop::Closed => {
             for key in ["rate", "arrival"] {
                 if table.is_written(key) {
                     let message = format!("`{key}` belongs to an open loop");
-                    return Err(Diagnostic::new(&table.place(key), message, format!("expected mode = \"open\", or no `{key}`")));
+                    return Err(Diagnostic::new(
+                        &table.place(key),
+                        message,
+                        format!("expected mode = \"open\", or no `{key}`"),
+                    ));
                 }
             }
-            LoadMode::Closed { pipeline: pipeline.unwrap_or(1) }
+            LoadMode::Closed {
+                pipeline: pipeline.unwrap_or(1),
+            }
         }
     };
     let connections = table.count("connections", 1, 10_000)?.unwrap_or(32);
@@ -249,36 +400,57 @@ pub(super) fn load(mut table: Table<'_>) -> Result<Load> {
     let max_in_flight = table.count("max_in_flight", 1, 1_000_000)?.unwrap_or(4_096);
     let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
     if timeout.is_zero() {
-        return Err(Diagnostic::new(&table.place("timeout"), "`timeout` is zero", "expected a time above 0"));
+        return Err(Diagnostic::new(
+            &table.place("timeout"),
+            "`timeout` is zero",
+            "expected a time above 0",
+        ));
     }
     table.finish()?;
-    Ok(Load { mode, connections, timeout, max_in_flight, threads })
+    Ok(Load {
+        mode,
+        connections,
+        timeout,
+        max_in_flight,
+        threads,
+    })
 }
 
 pub(super) fn backend(mut table: Table<'_>) -> Result<BackendSpec> {
     let capacity = table.number("capacity", 0.0, 10_000_000.0)?.unwrap_or(0.0);
-    let latency = table.distribution("latency", Amounts::Seconds)?.unwrap_or(Distribution::Exponential { mean: 0.002 });
+    let latency = table
+        .distribution("latency", Amounts::Seconds)?
+        .unwrap_or(Distribution::Exponential { mean: 0.002 });
     let mut queue = table.table("queue", "`queue`")?;
     let queue_max = queue.count("max", 0, 10_000_000)?.unwrap_or(0);
     queue.finish()?;
     let timeout = table.time("timeout")?.unwrap_or(Duration::from_secs(1));
     let late_fill = table.boolean("late_fill")?.unwrap_or(false);
     table.finish()?;
-    Ok(BackendSpec { capacity, latency, queue_max, timeout, late_fill })
+    Ok(BackendSpec {
+        capacity,
+        latency,
+        queue_max,
+        timeout,
+        late_fill,
+    })
 }
 
 pub(super) fn check(mut table: Table<'_>) -> Result<CheckSpec> {
     let sample_keys = table.integer("sample_keys", 0, 1_000_000)?.unwrap_or(2_000);
     table.finish()?;
-    Ok(CheckSpec { sample_keys: u32::try_from(sample_keys).unwrap_or(u32::MAX) })
+    Ok(CheckSpec {
+        sample_keys: u32::try_from(sample_keys).unwrap_or(u32::MAX),
+    })
 }
 
 /// The words of an array that is not made of strings alone: hashes of a matrix.
 pub(super) fn words<'a>(node: &'a Node, key: &str) -> Result<Vec<(&'a str, Origin)>> {
     match &node.value {
-        Value::Array(items) => {
-            items.iter().map(|item| as_string(item, key).map(|text| (text, item.origin.clone()))).collect()
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| as_string(item, key).map(|text| (text, item.origin.clone())))
+            .collect(),
         other => Err(Diagnostic::new(
             &node.origin,
             format!("`{key}` is {}", other.kind()),

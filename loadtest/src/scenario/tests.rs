@@ -14,7 +14,10 @@ fn refused(text: &str, message: &str) {
 #[track_caller]
 fn refused_with(text: &str, overrides: &Overrides, message: &str) {
     let diagnostic = from_text("t.toml", text, overrides).expect_err("the scenario should be refused");
-    let (found, wanted) = (diagnostic.to_string(), message.trim_start_matches('\n').trim_end());
+    let (found, wanted) = (
+        diagnostic.to_string(),
+        message.trim_start_matches('\n').trim_end(),
+    );
     assert_eq!(found, wanted, "\n--- found\n{found}\n--- wanted\n{wanted}\n");
 }
 
@@ -56,9 +59,18 @@ t.toml:4: unknown kind `warm`
   4 | kind = \"warm\"
     |        ^^^^^^ did you mean `warmup`? expected one of: warmup, baseline, measure, cooldown",
     );
-    let diagnostic = from_text("t.toml", &format!("{HEAD}[cluster]\nhash = \"ketma\"\n"), &Overrides::default());
+    let diagnostic = from_text(
+        "t.toml",
+        &format!("{HEAD}[cluster]\nhash = \"ketma\"\n"),
+        &Overrides::default(),
+    );
     let text = diagnostic.unwrap_err().to_string();
-    assert!(text.starts_with("t.toml:7: unknown hash `ketma`\n  7 | hash = \"ketma\"\n    |        ^^^^^^^ did you mean `"), "{text}");
+    assert!(
+        text.starts_with(
+            "t.toml:7: unknown hash `ketma`\n  7 | hash = \"ketma\"\n    |        ^^^^^^^ did you mean `"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -163,14 +175,25 @@ t.toml:10: no node would be left
 
 #[test]
 fn what_is_not_toml_is_said_with_its_place() {
-    let diagnostic = from_text("t.toml", "name = \"t\nseed = 4\n", &Overrides::default()).unwrap_err().to_string();
-    assert!(diagnostic.starts_with("t.toml:1: not TOML\n  1 | name = \"t\n    | "), "{diagnostic}");
-    refused("seed = 1\n", "\nt.toml:1: the scenario has no name\n  1 | seed = 1\n    | ^ expected name = \"my-scenario\"");
+    let diagnostic = from_text("t.toml", "name = \"t\nseed = 4\n", &Overrides::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        diagnostic.starts_with("t.toml:1: not TOML\n  1 | name = \"t\n    | "),
+        "{diagnostic}"
+    );
+    refused(
+        "seed = 1\n",
+        "\nt.toml:1: the scenario has no name\n  1 | seed = 1\n    | ^ expected name = \"my-scenario\"",
+    );
 }
 
 #[test]
 fn flags_are_shown_without_line_numbers() {
-    let set = |text: &str| Overrides { set: vec![text.to_owned()], ..Overrides::default() };
+    let set = |text: &str| Overrides {
+        set: vec![text.to_owned()],
+        ..Overrides::default()
+    };
     refused_with(
         HEAD,
         &set("load.raet=5000"),
@@ -197,7 +220,10 @@ fn flags_are_shown_without_line_numbers() {
     );
     refused_with(
         HEAD,
-        &Overrides { threshold: vec!["erors == 0".to_owned()], ..Overrides::default() },
+        &Overrides {
+            threshold: vec!["erors == 0".to_owned()],
+            ..Overrides::default()
+        },
         "
 --threshold: unknown metric `erors`
   > | erors == 0
@@ -223,16 +249,40 @@ fn overrides_change_what_they_name() {
     assert_eq!(scenario.cluster.hash.to_string(), "jump");
     assert_eq!(scenario.cluster.node.memory_bytes, 8 << 20);
     assert_eq!(scenario.phases[1].length, PhaseLength::Requests(7));
-    assert_eq!(scenario.workload.mix, Mix { get: 0.5, set: 0.5, delete: 0.0 });
-    assert_eq!((scenario.seed, scenario.load.mode), (9, LoadMode::Open { rate: 123.0, arrival: Arrival::Poisson }));
+    assert_eq!(
+        scenario.workload.mix,
+        Mix {
+            get: 0.5,
+            set: 0.5,
+            delete: 0.0
+        }
+    );
+    assert_eq!(
+        (scenario.seed, scenario.load.mode),
+        (
+            9,
+            LoadMode::Open {
+                rate: 123.0,
+                arrival: Arrival::Poisson
+            }
+        )
+    );
 }
 
 #[test]
 fn time_scale_shrinks_phases_event_times_and_ttls_together() {
-    let text = format!("{HEAD}[workload]\nttl = {{ base = \"5m\" }}\n[[event]]\nat = \"steady+20s\"\ndo = \"flush\"\n");
-    let overrides = Overrides { time_scale: Some(0.1), ..Overrides::default() };
+    let text = format!(
+        "{HEAD}[workload]\nttl = {{ base = \"5m\" }}\n[[event]]\nat = \"steady+20s\"\ndo = \"flush\"\n"
+    );
+    let overrides = Overrides {
+        time_scale: Some(0.1),
+        ..Overrides::default()
+    };
     let scenario = from_text("t.toml", &text, &overrides).unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
-    assert_eq!(scenario.phases[0].length, PhaseLength::Time(Duration::from_secs(3)));
+    assert_eq!(
+        scenario.phases[0].length,
+        PhaseLength::Time(Duration::from_secs(3))
+    );
     assert_eq!(scenario.events[0].at.offset, Offset::Time(Duration::from_secs(2)));
     assert_eq!(scenario.workload.ttl.unwrap().base, Duration::from_secs(30));
 }
@@ -245,17 +295,31 @@ fn events_are_put_in_the_order_in_which_they_fire() {
          [[event]]\nat = \"t+31s\"\ndo = \"mark\"\ntext = \"second\"\n\
          [[event]]\nat = \"steady+2s\"\ndo = \"mark\"\ntext = \"first\"\n"
     );
-    let order: Vec<_> = accepted(&text).events.into_iter().map(|event| event.action).collect();
-    assert_eq!(order, ["first", "second", "third"].map(|text| Action::Mark { text: text.into() }));
+    let order: Vec<_> = accepted(&text)
+        .events
+        .into_iter()
+        .map(|event| event.action)
+        .collect();
+    assert_eq!(
+        order,
+        ["first", "second", "third"].map(|text| Action::Mark { text: text.into() })
+    );
 }
 
 #[test]
 fn a_scenario_may_extend_another() {
-    let text = "name = \"mine\"\nextends = \"builtin:add-node\"\n[cluster]\nhash = \"modulo\"\n[load]\nrate = 500\n";
+    let text =
+        "name = \"mine\"\nextends = \"builtin:add-node\"\n[cluster]\nhash = \"modulo\"\n[load]\nrate = 500\n";
     let scenario = accepted(text);
     let base = load("builtin:add-node", &Overrides::default()).unwrap();
-    assert_eq!((scenario.name.as_str(), scenario.cluster.hash.to_string().as_str()), ("mine", "modulo"));
-    assert_eq!(scenario.cluster.nodes, base.cluster.nodes, "what is not overridden is inherited");
+    assert_eq!(
+        (scenario.name.as_str(), scenario.cluster.hash.to_string().as_str()),
+        ("mine", "modulo")
+    );
+    assert_eq!(
+        scenario.cluster.nodes, base.cluster.nodes,
+        "what is not overridden is inherited"
+    );
     assert_eq!(scenario.phases, base.phases);
     refused(
         "name = \"t\"\nextends = \"builtin:ad-node\"\n",
@@ -270,20 +334,34 @@ t.toml:2: no built-in scenario `ad-node`
 #[test]
 fn every_built_in_is_valid_short_and_tells_its_purpose_and_theory() {
     for name in builtin::names() {
-        let scenario = load(&format!("builtin:{name}"), &Overrides::default()).unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
+        let scenario = load(&format!("builtin:{name}"), &Overrides::default())
+            .unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
         assert_eq!(scenario.name, name);
-        assert!(!scenario.description.is_empty() && !scenario.theory.is_empty(), "{name}");
-        assert!(scenario.description.len() <= 120 && scenario.theory.len() <= 140, "{name}: one line each");
+        assert!(
+            !scenario.description.is_empty() && !scenario.theory.is_empty(),
+            "{name}"
+        );
+        assert!(
+            scenario.description.len() <= 120 && scenario.theory.len() <= 140,
+            "{name}: one line each"
+        );
         if let Some(time) = scenario.planned_time() {
             assert!(time <= Duration::from_secs(180), "{name} takes {time:?}");
         }
-        assert!(!scenario.thresholds.is_empty() || scenario.matrix.is_some(), "{name} has a verdict");
+        assert!(
+            !scenario.thresholds.is_empty() || scenario.matrix.is_some(),
+            "{name} has a verdict"
+        );
     }
 }
 
 #[test]
 fn what_is_written_out_reads_back_the_same() {
-    let mut texts: Vec<String> = builtin::names().iter().filter_map(|name| builtin::text(name)).map(str::to_owned).collect();
+    let mut texts: Vec<String> = builtin::names()
+        .iter()
+        .filter_map(|name| builtin::text(name))
+        .map(str::to_owned)
+        .collect();
     texts.push(format!(
         "{HEAD}[[phase]]\nname = \"r\"\nkind = \"measure\"\nuntil = \"hit_rate.slope < 0.1pp/10s\"\nmax = \"90s\"\n\
          [workload]\nkey_size = \"gev:30.7984,8.20449,0.078688\"\nvalue_size = \"lognormal:273,1\"\n\
@@ -300,7 +378,8 @@ fn what_is_written_out_reads_back_the_same() {
     for text in texts {
         let scenario = accepted(&text);
         let again = scenario.to_toml();
-        let read = from_text("again.toml", &again, &Overrides::default()).unwrap_or_else(|diagnostic| panic!("{diagnostic}\n{again}"));
+        let read = from_text("again.toml", &again, &Overrides::default())
+            .unwrap_or_else(|diagnostic| panic!("{diagnostic}\n{again}"));
         let plain = |scenario: &Scenario| {
             let mut scenario = scenario.clone();
             scenario.events.iter_mut().for_each(|event| event.at_text.clear());
@@ -332,9 +411,15 @@ t.toml:11: an attached cluster is not ours to change
 #[test]
 fn a_missing_file_says_so_and_offers_the_built_in() {
     let refused = |name: &str, message: &str| {
-        assert_eq!(load(name, &Overrides::default()).unwrap_err().to_string(), message.trim_start_matches('\n'));
+        assert_eq!(
+            load(name, &Overrides::default()).unwrap_err().to_string(),
+            message.trim_start_matches('\n')
+        );
     };
-    refused("smoke", "\nscenario: cannot read: no such file\n  > | smoke\n    | ^^^^^ did you mean `builtin:smoke`?");
+    refused(
+        "smoke",
+        "\nscenario: cannot read: no such file\n  > | smoke\n    | ^^^^^ did you mean `builtin:smoke`?",
+    );
     refused(
         "builtin:smok",
         "

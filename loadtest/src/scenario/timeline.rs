@@ -51,7 +51,10 @@ fn phase(mut table: Table<'_>) -> Result<Phase> {
         ],
     )?;
     let Some(kind) = kind else {
-        return Err(table.error(format!("phase `{name}` has no kind"), "expected kind = \"warmup\", \"baseline\", \"measure\" or \"cooldown\""));
+        return Err(table.error(
+            format!("phase `{name}` has no kind"),
+            "expected kind = \"warmup\", \"baseline\", \"measure\" or \"cooldown\"",
+        ));
     };
     let length = length(&mut table, &name)?;
     table.finish()?;
@@ -73,7 +76,10 @@ fn length(table: &mut Table<'_>, name: &str) -> Result<PhaseLength> {
     let requests = table.integer("requests", 1, u64::MAX >> 1)?;
     let max = table.time("max")?;
     let place = table.place("duration");
-    let given = [duration_text.is_some(), until.is_some(), requests.is_some()].iter().filter(|given| **given).count();
+    let given = [duration_text.is_some(), until.is_some(), requests.is_some()]
+        .iter()
+        .filter(|given| **given)
+        .count();
     if given != 1 {
         return Err(table.error(
             format!("phase `{name}` must say how long in one way"),
@@ -81,12 +87,20 @@ fn length(table: &mut Table<'_>, name: &str) -> Result<PhaseLength> {
         ));
     }
     if until.is_none() && max.is_some() {
-        return Err(Diagnostic::new(&table.place("max"), "`max` bounds an `until`", "expected `until`, or no `max`"));
+        return Err(Diagnostic::new(
+            &table.place("max"),
+            "`max` bounds an `until`",
+            "expected `until`, or no `max`",
+        ));
     }
     if let Some(text) = duration_text {
         return match parse_time(text).filter(|time| !time.is_zero()) {
             Some(time) => Ok(PhaseLength::Time(time)),
-            None => Err(Diagnostic::new(&place, "`duration` cannot be read", super::quantity::TIME_SHAPE)),
+            None => Err(Diagnostic::new(
+                &place,
+                "`duration` cannot be read",
+                super::quantity::TIME_SHAPE,
+            )),
         };
     }
     if let Some(requests) = requests {
@@ -97,10 +111,17 @@ fn length(table: &mut Table<'_>, name: &str) -> Result<PhaseLength> {
         return Ok(PhaseLength::TraceEnd);
     }
     let Some((slope, over)) = parse_until(text) else {
-        return Err(Diagnostic::new(&table.place("until"), "`until` cannot be read", format!("{UNTIL_SHAPE} or \"trace_end\"")));
+        return Err(Diagnostic::new(
+            &table.place("until"),
+            "`until` cannot be read",
+            format!("{UNTIL_SHAPE} or \"trace_end\""),
+        ));
     };
     let Some(max) = max else {
-        return Err(table.error(format!("phase `{name}` might never end"), "expected a bound beside `until`: max = \"120s\""));
+        return Err(table.error(
+            format!("phase `{name}` might never end"),
+            "expected a bound beside `until`: max = \"120s\"",
+        ));
     };
     Ok(PhaseLength::UntilSteady { slope, over, max })
 }
@@ -120,7 +141,13 @@ fn parse_until(text: &str) -> Option<(f64, Duration)> {
 /// `t+60s`, `resize+0s`, `resize+20000 requests`, or a bare phase name.
 pub(super) fn moment(text: &str, place: &Origin, phases: &[Phase]) -> Result<Moment> {
     let example = phases.last().map_or("steady", |phase| phase.name.as_str());
-    let refuse = || Diagnostic::new(place, format!("`{text}` is not a moment"), format!("{MOMENT_SHAPE} \"{example}+5s\""));
+    let refuse = || {
+        Diagnostic::new(
+            place,
+            format!("`{text}` is not a moment"),
+            format!("{MOMENT_SHAPE} \"{example}+5s\""),
+        )
+    };
     let (origin, offset) = text.split_once('+').unwrap_or((text, "0s"));
     let origin = origin.trim();
     let phase = match origin {
@@ -130,7 +157,11 @@ pub(super) fn moment(text: &str, place: &Origin, phases: &[Phase]) -> Result<Mom
             None => {
                 let mut names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
                 names.push("t");
-                return Err(Diagnostic::new(place, format!("no phase `{name}`"), one_of(name, &names)));
+                return Err(Diagnostic::new(
+                    place,
+                    format!("no phase `{name}`"),
+                    one_of(name, &names),
+                ));
             }
         },
     };
@@ -152,14 +183,21 @@ fn beyond_end(moment: &Moment, phases: &[Phase]) -> Option<String> {
         Some(index) => phases.get(index)?.length,
         None => total(phases)?,
     };
-    let what = moment.phase.map_or("the run".to_owned(), |index| format!("phase `{}`", phases[index].name));
+    let what = moment.phase.map_or("the run".to_owned(), |index| {
+        format!("phase `{}`", phases[index].name)
+    });
     match (moment.offset, length) {
-        (Offset::Time(at), PhaseLength::Time(end) | PhaseLength::UntilSteady { max: end, .. }) if at >= end => {
-            Some(format!("expected less than {}: {what} is over by then", super::quantity::time_text(end)))
+        (Offset::Time(at), PhaseLength::Time(end) | PhaseLength::UntilSteady { max: end, .. })
+            if at >= end =>
+        {
+            Some(format!(
+                "expected less than {}: {what} is over by then",
+                super::quantity::time_text(end)
+            ))
         }
-        (Offset::Requests(at), PhaseLength::Requests(end)) if at >= end => {
-            Some(format!("expected less than {end} requests: {what} is over by then"))
-        }
+        (Offset::Requests(at), PhaseLength::Requests(end)) if at >= end => Some(format!(
+            "expected less than {end} requests: {what} is over by then"
+        )),
         _ => None,
     }
 }
@@ -213,7 +251,9 @@ fn starts(phases: &[Phase]) -> Option<Vec<Duration>> {
         starts.push(at);
         match phase.length {
             PhaseLength::Time(length) => at += length,
-            PhaseLength::UntilSteady { .. } | PhaseLength::Requests(_) | PhaseLength::TraceEnd => return None,
+            PhaseLength::UntilSteady { .. } | PhaseLength::Requests(_) | PhaseLength::TraceEnd => {
+                return None;
+            }
         }
     }
     Some(starts)

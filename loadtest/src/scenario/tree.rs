@@ -54,7 +54,10 @@ impl Value {
 
 /// Parses a whole TOML text.
 pub(super) fn parse(source: &Arc<Source>) -> Result<Node, Diagnostic> {
-    let place = |span: Range<usize>| Origin { source: source.clone(), span };
+    let place = |span: Range<usize>| Origin {
+        source: source.clone(),
+        span,
+    };
     let table = DeTable::parse(&source.text).map_err(|error| {
         Diagnostic::new(
             &place(error.span().unwrap_or(0..0)),
@@ -63,12 +66,18 @@ pub(super) fn parse(source: &Arc<Source>) -> Result<Node, Diagnostic> {
         )
     })?;
     let entries = convert_table(table.get_ref(), source, 0)?;
-    Ok(Node { origin: place(table.span()), value: Value::Table(entries) })
+    Ok(Node {
+        origin: place(table.span()),
+        value: Value::Table(entries),
+    })
 }
 
 /// Parses the value of `--set path=value` at `span` of its source: TOML, or a bare word taken as a string.
 pub(super) fn parse_value(source: &Arc<Source>, span: Range<usize>) -> Result<Node, Diagnostic> {
-    let origin = Origin { source: source.clone(), span: span.clone() };
+    let origin = Origin {
+        source: source.clone(),
+        span: span.clone(),
+    };
     let text = &source.text[span];
     match DeValue::parse(text) {
         Ok(value) => convert(value.get_ref(), origin, source, 0).map(|mut node| {
@@ -76,12 +85,15 @@ pub(super) fn parse_value(source: &Arc<Source>, span: Range<usize>) -> Result<No
             flatten_origins(&mut node);
             node
         }),
-        Err(_) if !text.starts_with(['[', '{', '"', '\'']) => {
-            Ok(Node { origin, value: Value::String(text.to_owned()) })
-        }
-        Err(error) => {
-            Err(Diagnostic::new(&origin, "not a TOML value", error.message().replace('\n', ", ")))
-        }
+        Err(_) if !text.starts_with(['[', '{', '"', '\'']) => Ok(Node {
+            origin,
+            value: Value::String(text.to_owned()),
+        }),
+        Err(error) => Err(Diagnostic::new(
+            &origin,
+            "not a TOML value",
+            error.message().replace('\n', ", "),
+        )),
     }
 }
 
@@ -106,7 +118,10 @@ fn flatten_origins(node: &mut Node) {
 }
 
 fn convert_table(table: &DeTable<'_>, source: &Arc<Source>, depth: usize) -> Result<Vec<Entry>, Diagnostic> {
-    let place = |span: Range<usize>| Origin { source: source.clone(), span };
+    let place = |span: Range<usize>| Origin {
+        source: source.clone(),
+        span,
+    };
     let mut entries = Vec::with_capacity(table.len());
     for (key, value) in table {
         entries.push(Entry {
@@ -133,7 +148,13 @@ fn convert(
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Value::Integer(number),
-            Err(_) => return Err(Diagnostic::new(&origin, "number out of range", "expected at most 2^63 - 1")),
+            Err(_) => {
+                return Err(Diagnostic::new(
+                    &origin,
+                    "number out of range",
+                    "expected at most 2^63 - 1",
+                ));
+            }
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),
@@ -145,14 +166,20 @@ fn convert(
             items
                 .iter()
                 .map(|item| {
-                    let place = Origin { source: source.clone(), span: item.span() };
+                    let place = Origin {
+                        source: source.clone(),
+                        span: item.span(),
+                    };
                     convert(item.get_ref(), place, source, depth + 1)
                 })
                 .collect::<Result<_, _>>()?,
         ),
         DeValue::Table(table) => Value::Table(convert_table(table, source, depth)?),
     };
-    Ok(Node { origin, value: converted })
+    Ok(Node {
+        origin,
+        value: converted,
+    })
 }
 
 /// `over` laid on top of `base`: tables merge key by key, everything else is replaced.
@@ -169,7 +196,10 @@ pub(super) fn merge(base: Node, over: Node) -> Node {
             None => below.push(entry),
         }
     }
-    Node { origin: over.origin, value: Value::Table(below) }
+    Node {
+        origin: over.origin,
+        value: Value::Table(below),
+    }
 }
 
 /// Puts `value` at a dotted path. A segment enters a table by key, or an array of tables by number (from 0) or by `name`.
@@ -181,11 +211,21 @@ pub(super) fn set(root: &mut Node, path: &[(String, Origin)], value: Node) -> Re
     };
     match &mut root.value {
         Value::Table(entries) => {
-            let at = entries.iter().position(|entry| entry.key == *segment).unwrap_or_else(|| {
-                let node = Node { origin: origin.clone(), value: Value::Table(Vec::new()) };
-                entries.push(Entry { key: segment.clone(), key_origin: origin.clone(), node });
-                entries.len() - 1
-            });
+            let at = entries
+                .iter()
+                .position(|entry| entry.key == *segment)
+                .unwrap_or_else(|| {
+                    let node = Node {
+                        origin: origin.clone(),
+                        value: Value::Table(Vec::new()),
+                    };
+                    entries.push(Entry {
+                        key: segment.clone(),
+                        key_origin: origin.clone(),
+                        node,
+                    });
+                    entries.len() - 1
+                });
             if rest.is_empty() {
                 entries[at].key_origin = origin.clone();
             }
@@ -193,12 +233,16 @@ pub(super) fn set(root: &mut Node, path: &[(String, Origin)], value: Node) -> Re
         }
         Value::Array(items) => {
             let named = |node: &Node| match &node.value {
-                Value::Table(entries) => entries.iter().any(|entry| {
-                    entry.key == "name" && entry.node.value == Value::String(segment.clone())
-                }),
+                Value::Table(entries) => entries
+                    .iter()
+                    .any(|entry| entry.key == "name" && entry.node.value == Value::String(segment.clone())),
                 _ => false,
             };
-            let at = items.iter().position(named).or_else(|| segment.parse().ok()).filter(|at| *at < items.len());
+            let at = items
+                .iter()
+                .position(named)
+                .or_else(|| segment.parse().ok())
+                .filter(|at| *at < items.len());
             match at {
                 Some(at) => set(&mut items[at], rest, value),
                 None => Err(Diagnostic::new(
@@ -210,7 +254,10 @@ pub(super) fn set(root: &mut Node, path: &[(String, Origin)], value: Node) -> Re
         }
         other => Err(Diagnostic::new(
             origin,
-            format!("`{segment}` leads nowhere: the value before it is {}, not a table", other.kind()),
+            format!(
+                "`{segment}` leads nowhere: the value before it is {}, not a table",
+                other.kind()
+            ),
             "",
         )),
     }

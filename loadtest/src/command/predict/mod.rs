@@ -5,7 +5,7 @@ mod forecast;
 use std::fmt::Write as _;
 
 use crate::exit::Exit;
-use crate::report::number::{UNKNOWN, bytes, count, factor, percent, seconds, short_count};
+use crate::report::number::{bytes, count, factor, percent, seconds, short_count};
 use crate::report::table;
 use crate::scenario::{Overrides, Scenario, load};
 use forecast::{Forecast, Outlook};
@@ -41,9 +41,17 @@ pub fn main(args: &PredictArgs) -> Exit {
 
 fn text(scenario: &Scenario, outlook: &Outlook) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}   seed {}   theory only, nothing was started", scenario.name, scenario.seed);
+    let _ = writeln!(
+        out,
+        "{}   seed {}   theory only, nothing was started",
+        scenario.name, scenario.seed
+    );
     let room = outlook.memory_bytes;
-    let fits = if outlook.footprint_bytes <= room { "everything fits" } else { "does not fit: evictions lower the rates below" };
+    let fits = if outlook.footprint_bytes <= room {
+        "everything fits"
+    } else {
+        "does not fit: evictions lower the rates below"
+    };
     let _ = writeln!(
         out,
         "working set {} ({} keys) in {} of memory: {fits}",
@@ -52,19 +60,35 @@ fn text(scenario: &Scenario, outlook: &Outlook) -> String {
         bytes(room)
     );
     if outlook.forecasts.is_empty() {
-        let _ = writeln!(out, "no event changes the cluster; warm hit rate at the end {}", percent(outlook.warm_at_end));
+        let _ = writeln!(
+            out,
+            "no event changes the cluster; warm hit rate at the end {}",
+            percent(outlook.warm_at_end)
+        );
         return out;
     }
     let mut rows = vec![
-        ["event", "at", "keys moved", "formula", "requests cold", "warm", "first 1 k", "first 5 k", "first 20 k", "back to 95 %", "backend peak"]
-            .map(str::to_owned),
+        [
+            "event",
+            "at",
+            "keys gone cold",
+            "formula",
+            "requests to them",
+            "warm",
+            "first 1 k",
+            "first 5 k",
+            "first 20 k",
+            "back to 95 %",
+            "backend peak",
+        ]
+        .map(str::to_owned),
     ];
     rows.extend(outlook.forecasts.iter().map(row));
     out.push_str(&table::columns(&rows));
     for forecast in &outlook.forecasts {
         notes(forecast, &mut out);
     }
-    out.push_str("h(t) = (1 - f)*warm + f*cold(t), f the share of requests gone cold; backend peak 1 + f*h/(1 - h) in the first instant\n");
+    out.push_str("h(t) = (1 - f)*warm + f*cold(t), f the share of keys gone cold; backend peak at most 1 + f*h/(1 - h), in the first instant\n");
     out
 }
 
@@ -72,7 +96,9 @@ fn row(forecast: &Forecast) -> [String; 11] {
     let prediction = &forecast.prediction;
     let recovery = match prediction.recovery_requests {
         Some(requests) => {
-            let time = forecast.rate.map_or(String::new(), |rate| format!("{} / ", seconds(requests as f64 / rate)));
+            let time = forecast.rate.map_or(String::new(), |rate| {
+                format!("{} / ", seconds(requests as f64 / rate))
+            });
             format!("{time}{} requests", short_count(requests as f64))
         }
         None if forecast.stays_cold => "when it is back".to_owned(),
@@ -81,9 +107,9 @@ fn row(forecast: &Forecast) -> [String; 11] {
     [
         forecast.what.clone(),
         forecast.at.clone(),
-        forecast.key_fraction.map_or(UNKNOWN.to_owned(), |fraction| percent(Some(fraction))),
-        percent(prediction.key_fraction_formula),
         percent(Some(forecast.cold_share)),
+        percent(prediction.key_fraction_formula),
+        percent(Some(forecast.request_fraction)),
         percent(Some(forecast.warm)),
         percent(prediction.first_1k),
         percent(prediction.first_5k),
@@ -95,10 +121,21 @@ fn row(forecast: &Forecast) -> [String; 11] {
 
 fn notes(forecast: &Forecast, out: &mut String) {
     if forecast.stays_cold {
-        let _ = writeln!(out, "{}: its keys miss until it is back, so the hit rate stays at {}", forecast.what, percent(Some((1.0 - forecast.cold_share) * forecast.warm)));
+        let _ = writeln!(
+            out,
+            "{}: its keys miss until it is back, so the hit rate stays at {}",
+            forecast.what,
+            percent(Some((1.0 - forecast.request_fraction) * forecast.warm))
+        );
     }
     let Some(overload) = forecast.overload else { return };
-    let margin = |margin: f64| if margin.is_finite() { format!("{margin:.2} times") } else { "any number of times".to_owned() };
+    let margin = |margin: f64| {
+        if margin.is_finite() {
+            format!("{margin:.2} times")
+        } else {
+            "any number of times".to_owned()
+        }
+    };
     let verdict = if overload.is_vulnerable() {
         "VULNERABLE: cold, the misses exceed it; with an unbounded queue it may not recover by itself"
     } else {

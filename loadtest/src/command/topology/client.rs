@@ -19,7 +19,9 @@ impl Client {
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     pub(super) fn version(&mut self) -> io::Result<String> {
@@ -35,8 +37,10 @@ impl Client {
     pub(super) fn set(&mut self, items: &[(String, String)], exptime: u32) -> io::Result<Vec<bool>> {
         let mut stored = Vec::with_capacity(items.len());
         for batch in items.chunks(BATCH) {
-            let requests: String =
-                batch.iter().map(|(key, value)| format!("set {key} 0 {exptime} {}\r\n{value}\r\n", value.len())).collect();
+            let requests: String = batch
+                .iter()
+                .map(|(key, value)| format!("set {key} 0 {exptime} {}\r\n{value}\r\n", value.len()))
+                .collect();
             self.send(requests.as_bytes())?;
             for _ in batch {
                 stored.push(self.line()? == "STORED");
@@ -78,10 +82,16 @@ impl Client {
 
     fn value(&mut self, line: &str) -> io::Result<(String, String)> {
         let mut words = line.split(' ');
-        let (Some("VALUE"), Some(key), Some(_flags), Some(len)) = (words.next(), words.next(), words.next(), words.next()) else {
+        let (Some("VALUE"), Some(key), Some(_flags), Some(len)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
             return Err(unexpected(line));
         };
-        let len: usize = len.parse().ok().filter(|len| *len <= VALUE_LEN_MAX).ok_or_else(|| unexpected(line))?;
+        let len: usize = len
+            .parse()
+            .ok()
+            .filter(|len| *len <= VALUE_LEN_MAX)
+            .ok_or_else(|| unexpected(line))?;
         let mut value = vec![0; len + 2];
         io::Read::read_exact(&mut self.stream, &mut value)?;
         value.truncate(len);
@@ -103,7 +113,13 @@ impl Client {
 }
 
 fn unexpected(line: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("answered `{}`", line.chars().take(60).collect::<String>().escape_debug()))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "answered `{}`",
+            line.chars().take(60).collect::<String>().escape_debug()
+        ),
+    )
 }
 
 /// An I/O error in a few words.
@@ -111,7 +127,9 @@ pub(super) fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".to_owned(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "closed the connection".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "closed the connection".to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -65,15 +65,23 @@ pub(super) struct Finding {
 
 pub(super) fn judge(seen: &Seen, placement: Option<&Placement>) -> Finding {
     // Two addresses of one process count once; a node that does not answer is unknown, not empty.
-    let distinct: Vec<usize> =
-        (0..seen.nodes.len()).filter(|index| seen.nodes[*index].same_as == Some(*index) && seen.nodes[*index].problem.is_none()).collect();
+    let distinct: Vec<usize> = (0..seen.nodes.len())
+        .filter(|index| seen.nodes[*index].same_as == Some(*index) && seen.nodes[*index].problem.is_none())
+        .collect();
     let stored: Vec<usize> = (0..seen.keys).filter(|key| seen.was_stored[*key]).collect();
     let mut copies: BTreeMap<usize, usize> = BTreeMap::new();
     for key in &stored {
-        let held = distinct.iter().filter(|node| seen.nodes[**node].holds[*key]).count();
+        let held = distinct
+            .iter()
+            .filter(|node| seen.nodes[**node].holds[*key])
+            .count();
         *copies.entry(held).or_default() += 1;
     }
-    let used: Vec<usize> = distinct.iter().copied().filter(|node| seen.nodes[*node].keys() > 0).collect();
+    let used: Vec<usize> = distinct
+        .iter()
+        .copied()
+        .filter(|node| seen.nodes[*node].keys() > 0)
+        .collect();
     let (shape, sentence) = shape(seen, &copies, &distinct, &used);
     let mut problems = problems(seen, &copies, shape, &used);
     let mut hash_agreement = None;
@@ -82,23 +90,65 @@ pub(super) fn judge(seen: &Seen, placement: Option<&Placement>) -> Finding {
         Some(Err(problem)) => problems.push(problem),
         None => {}
     }
-    Finding { shape, sentence, problems, copies, hash_agreement }
+    Finding {
+        shape,
+        sentence,
+        problems,
+        copies,
+        hash_agreement,
+    }
 }
 
-fn shape(seen: &Seen, copies: &BTreeMap<usize, usize>, distinct: &[usize], used: &[usize]) -> (Shape, String) {
+fn shape(
+    seen: &Seen,
+    copies: &BTreeMap<usize, usize>,
+    distinct: &[usize],
+    used: &[usize],
+) -> (Shape, String) {
     let keys = count(seen.stored as u64);
     if seen.stored == 0 {
         return (Shape::NothingStored, "the router refused every key".to_owned());
     }
-    let names = |nodes: &[usize]| nodes.iter().map(|node| seen.nodes[*node].name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = |nodes: &[usize]| {
+        nodes
+            .iter()
+            .map(|node| seen.nodes[*node].name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let held: Vec<usize> = copies.keys().copied().filter(|held| *held > 0).collect();
     match (held.as_slice(), copies.get(&0).copied().unwrap_or(0)) {
-        ([], _) => (Shape::Elsewhere, format!("none of the {keys} keys the router stored is on any of these nodes")),
-        ([1], 0) if distinct.len() == 1 => (Shape::Single, format!("all {keys} keys are on {}", names(distinct))),
-        ([1], 0) => (Shape::Sharded, format!("each of {keys} keys is on exactly one of {} nodes; an even share is {}", distinct.len(), percent(Some(1.0 / distinct.len() as f64)))),
-        ([all], 0) if *all == distinct.len() => (Shape::Replicated, format!("each of {keys} keys is on all {} nodes", distinct.len())),
-        ([some], 0) if used.len() == *some => (Shape::PartlyReplicated, format!("each of {keys} keys is on {}, and on no other node", names(used))),
-        ([some], 0) => (Shape::PartlyReplicated, format!("each of {keys} keys is on {some} of {} nodes, not always the same ones", distinct.len())),
+        ([], _) => (
+            Shape::Elsewhere,
+            format!("none of the {keys} keys the router stored is on any of these nodes"),
+        ),
+        ([1], 0) if distinct.len() == 1 => (
+            Shape::Single,
+            format!("all {keys} keys are on {}", names(distinct)),
+        ),
+        ([1], 0) => (
+            Shape::Sharded,
+            format!(
+                "each of {keys} keys is on exactly one of {} nodes; an even share is {}",
+                distinct.len(),
+                percent(Some(1.0 / distinct.len() as f64))
+            ),
+        ),
+        ([all], 0) if *all == distinct.len() => (
+            Shape::Replicated,
+            format!("each of {keys} keys is on all {} nodes", distinct.len()),
+        ),
+        ([some], 0) if used.len() == *some => (
+            Shape::PartlyReplicated,
+            format!("each of {keys} keys is on {}, and on no other node", names(used)),
+        ),
+        ([some], 0) => (
+            Shape::PartlyReplicated,
+            format!(
+                "each of {keys} keys is on {some} of {} nodes, not always the same ones",
+                distinct.len()
+            ),
+        ),
         _ => {
             let list: Vec<String> = copies
                 .iter()
@@ -118,39 +168,72 @@ fn problems(seen: &Seen, copies: &BTreeMap<usize, usize>, shape: Shape, used: &[
     let number = |n: usize| count(n as u64);
     for (index, node) in seen.nodes.iter().enumerate() {
         if let Some(problem) = &node.problem {
-            problems.push(format!("{} is not answering ({problem}): its keys are unknown", node.name));
+            problems.push(format!(
+                "{} is not answering ({problem}): its keys are unknown",
+                node.name
+            ));
         } else if let Some(other) = node.same_as.filter(|other| *other != index) {
-            problems.push(format!("{} and {} are one and the same memory", seen.nodes[other].name, node.name));
+            problems.push(format!(
+                "{} and {} are one and the same memory",
+                seen.nodes[other].name, node.name
+            ));
         } else if !used.contains(&index) && !matches!(shape, Shape::Elsewhere | Shape::NothingStored) {
             problems.push(format!("{} is not used: none of the keys is on it", node.name));
         }
         if node.wrong > 0 {
-            problems.push(format!("{} holds another value than was set for {} keys", node.name, number(node.wrong)));
+            problems.push(format!(
+                "{} holds another value than was set for {} keys",
+                node.name,
+                number(node.wrong)
+            ));
         }
         if node.left_after_delete > 0 {
-            problems.push(format!("{} still has {} keys after they were deleted through the router", node.name, number(node.left_after_delete)));
+            problems.push(format!(
+                "{} still has {} keys after they were deleted through the router",
+                node.name,
+                number(node.left_after_delete)
+            ));
         }
     }
     if seen.stored < seen.keys {
-        problems.push(format!("the router did not store {} of {} keys", number(seen.keys - seen.stored), number(seen.keys)));
+        problems.push(format!(
+            "the router did not store {} of {} keys",
+            number(seen.keys - seen.stored),
+            number(seen.keys)
+        ));
     }
     if seen.wrong > 0 {
-        problems.push(format!("the router answered another value than was set for {} keys", number(seen.wrong)));
+        problems.push(format!(
+            "the router answered another value than was set for {} keys",
+            number(seen.wrong)
+        ));
     }
     if seen.read_back + seen.wrong < seen.stored {
-        problems.push(format!("{} keys that were stored could not be read back through the router", number(seen.stored - seen.read_back - seen.wrong)));
+        problems.push(format!(
+            "{} keys that were stored could not be read back through the router",
+            number(seen.stored - seen.read_back - seen.wrong)
+        ));
     }
     if let (Some(missing), Shape::Mixed) = (copies.get(&0), shape) {
-        problems.push(format!("{} keys are on none of these nodes: is one not listed, or do copies expire at once?", number(*missing)));
+        problems.push(format!(
+            "{} keys are on none of these nodes: is one not listed, or do copies expire at once?",
+            number(*missing)
+        ));
     }
     problems
 }
 
 fn agreement(seen: &Seen, placement: &Placement, stored: &[usize]) -> Result<String, String> {
-    let right = stored.iter().filter(|key| seen.nodes[placement.owner(seen.sampled[**key].as_bytes())].holds[**key]).count();
+    let right = stored
+        .iter()
+        .filter(|key| seen.nodes[placement.owner(seen.sampled[**key].as_bytes())].holds[**key])
+        .count();
     let hash = placement.hash();
     if right == stored.len() {
-        Ok(format!("all {} keys are where {hash} puts them", count(right as u64)))
+        Ok(format!(
+            "all {} keys are where {hash} puts them",
+            count(right as u64)
+        ))
     } else {
         Err(format!(
             "only {} of {} keys are where {hash} puts them with these names in this order",
@@ -200,35 +283,90 @@ mod tests {
 
     #[test]
     fn copies_decide_the_shape() {
-        check(&cluster_of(&["##..", "..#.", "...#"]), Shape::Sharded, "each of 4 keys is on exactly one of 3 nodes; an even share is 33.3 %", &[]);
-        check(&cluster_of(&["####", "####"]), Shape::Replicated, "each of 4 keys is on all 2 nodes", &[]);
+        check(
+            &cluster_of(&["##..", "..#.", "...#"]),
+            Shape::Sharded,
+            "each of 4 keys is on exactly one of 3 nodes; an even share is 33.3 %",
+            &[],
+        );
+        check(
+            &cluster_of(&["####", "####"]),
+            Shape::Replicated,
+            "each of 4 keys is on all 2 nodes",
+            &[],
+        );
         check(&cluster_of(&["####"]), Shape::Single, "all 4 keys are on n0", &[]);
-        check(&cluster_of(&["####", "####", "...."]), Shape::PartlyReplicated, "each of 4 keys is on n0, n1, and on no other node", &["n2 is not used: none of the keys is on it"]);
-        check(&cluster_of(&["##..", "####", "..##"]), Shape::PartlyReplicated, "each of 4 keys is on 2 of 3 nodes, not always the same ones", &[]);
-        check(&cluster_of(&["....", "...."]), Shape::Elsewhere, "none of the 4 keys the router stored is on any of these nodes", &[]);
-        check(&cluster_of(&["###.", "#..."]), Shape::Mixed, "of 4 keys, 1 on none, 2 on one node, 1 on 2 nodes", &["1 keys are on none of these nodes: is one not listed, or do copies expire at once?"]);
-        check(&cluster_of(&["####", "...."]), Shape::Sharded, "each of 4 keys is on exactly one of 2 nodes; an even share is 50.0 %", &["n1 is not used: none of the keys is on it"]);
+        check(
+            &cluster_of(&["####", "####", "...."]),
+            Shape::PartlyReplicated,
+            "each of 4 keys is on n0, n1, and on no other node",
+            &["n2 is not used: none of the keys is on it"],
+        );
+        check(
+            &cluster_of(&["##..", "####", "..##"]),
+            Shape::PartlyReplicated,
+            "each of 4 keys is on 2 of 3 nodes, not always the same ones",
+            &[],
+        );
+        check(
+            &cluster_of(&["....", "...."]),
+            Shape::Elsewhere,
+            "none of the 4 keys the router stored is on any of these nodes",
+            &[],
+        );
+        check(
+            &cluster_of(&["###.", "#..."]),
+            Shape::Mixed,
+            "of 4 keys, 1 on none, 2 on one node, 1 on 2 nodes",
+            &["1 keys are on none of these nodes: is one not listed, or do copies expire at once?"],
+        );
+        check(
+            &cluster_of(&["####", "...."]),
+            Shape::Sharded,
+            "each of 4 keys is on exactly one of 2 nodes; an even share is 50.0 %",
+            &["n1 is not used: none of the keys is on it"],
+        );
     }
 
     #[test]
     fn two_addresses_of_one_process_count_once() {
         let mut seen = cluster_of(&["####", "####"]);
         seen.nodes[1].same_as = Some(0);
-        check(&seen, Shape::Single, "all 4 keys are on n0", &["n0 and n1 are one and the same memory"]);
+        check(
+            &seen,
+            Shape::Single,
+            "all 4 keys are on n0",
+            &["n0 and n1 are one and the same memory"],
+        );
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         let mut seen = cluster_of(&["##..", "..##"]);
-        (seen.nodes[0].wrong, seen.nodes[1].left_after_delete, seen.read_back, seen.wrong) = (1, 2, 2, 1);
-        check(&seen, Shape::Sharded, "each of 4 keys is on exactly one of 2 nodes; an even share is 50.0 %", &[
-            "n0 holds another value than was set for 1 keys",
-            "n1 still has 2 keys after they were deleted through the router",
-            "the router answered another value than was set for 1 keys",
-            "1 keys that were stored could not be read back through the router",
-        ]);
+        (
+            seen.nodes[0].wrong,
+            seen.nodes[1].left_after_delete,
+            seen.read_back,
+            seen.wrong,
+        ) = (1, 2, 2, 1);
+        check(
+            &seen,
+            Shape::Sharded,
+            "each of 4 keys is on exactly one of 2 nodes; an even share is 50.0 %",
+            &[
+                "n0 holds another value than was set for 1 keys",
+                "n1 still has 2 keys after they were deleted through the router",
+                "the router answered another value than was set for 1 keys",
+                "1 keys that were stored could not be read back through the router",
+            ],
+        );
         let mut seen = cluster_of(&["##..", "..##"]);
         (seen.stored, seen.read_back, seen.was_stored) = (0, 0, vec![false; 4]);
-        check(&seen, Shape::NothingStored, "the router refused every key", &["the router did not store 4 of 4 keys"]);
+        check(
+            &seen,
+            Shape::NothingStored,
+            "the router refused every key",
+            &["the router did not store 4 of 4 keys"],
+        );
     }
 }

@@ -76,14 +76,21 @@ pub fn main(args: &TopologyArgs) -> Exit {
         Ok(seen) => seen,
         Err(problem) => {
             if args.json {
-                super::print(&format!("{}\n", serde_json::json!({"verdict": "router_not_answering", "problem": problem})));
+                super::print(&format!(
+                    "{}\n",
+                    serde_json::json!({"verdict": "router_not_answering", "problem": problem})
+                ));
             }
             eprintln!("loadtest: {problem}");
             return Exit::RunError;
         }
     };
     let finding = judge::judge(&seen, placement.as_ref());
-    let printed = if args.json { super::print(&format!("{}\n", json(&seen, &finding))) } else { super::print(&text(&seen, &finding)) };
+    let printed = if args.json {
+        super::print(&format!("{}\n", json(&seen, &finding)))
+    } else {
+        super::print(&text(&seen, &finding))
+    };
     if printed != Exit::Pass {
         return printed;
     }
@@ -93,19 +100,36 @@ pub fn main(args: &TopologyArgs) -> Exit {
 fn resolve(args: &TopologyArgs) -> Result<(Target, Vec<Target>, Option<Placement>), String> {
     let target = |text: &str| -> Result<Target, String> {
         let (name, address) = text.split_once('=').unwrap_or((text, text));
-        let shape = || format!("`{text}` is not an address; expected HOST:PORT or NAME=HOST:PORT, like 127.0.0.1:11211");
-        if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
+        let shape = || {
+            format!("`{text}` is not an address; expected HOST:PORT or NAME=HOST:PORT, like 127.0.0.1:11211")
+        };
+        if address
+            .rsplit_once(':')
+            .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+        {
             return Err(shape());
         }
-        let resolved = address.to_socket_addrs().map_err(|error| format!("`{address}` cannot be resolved: {error}"))?.next();
+        let resolved = address
+            .to_socket_addrs()
+            .map_err(|error| format!("`{address}` cannot be resolved: {error}"))?
+            .next();
         let resolved = resolved.ok_or_else(|| format!("`{address}` resolves to nothing"))?;
         if !resolved.ip().is_loopback() && !args.allow_remote {
-            return Err(format!("`{address}` is not on this machine; add --allow-remote if that cluster is yours"));
+            return Err(format!(
+                "`{address}` is not on this machine; add --allow-remote if that cluster is yours"
+            ));
         }
-        Ok(Target { name: name.to_owned(), address: resolved })
+        Ok(Target {
+            name: name.to_owned(),
+            address: resolved,
+        })
     };
     let router = target(&args.router)?;
-    let nodes: Vec<Target> = args.nodes.iter().map(|node| target(node.trim())).collect::<Result<_, _>>()?;
+    let nodes: Vec<Target> = args
+        .nodes
+        .iter()
+        .map(|node| target(node.trim()))
+        .collect::<Result<_, _>>()?;
     for (index, node) in nodes.iter().enumerate() {
         if nodes[..index].iter().any(|other| other.name == node.name) {
             return Err(format!("node `{}` is given twice", node.name));
@@ -114,7 +138,9 @@ fn resolve(args: &TopologyArgs) -> Result<(Target, Vec<Target>, Option<Placement
     let placement = match &args.hash {
         None => None,
         Some(name) => {
-            let hash: HashKind = name.parse().map_err(|error: cluster::UnknownHash| error.to_string())?;
+            let hash: HashKind = name
+                .parse()
+                .map_err(|error: cluster::UnknownHash| error.to_string())?;
             let topology = Topology::new(hash, nodes.iter().map(|node| Server::new(node.name.clone())));
             Some(Placement::new(&topology).map_err(|error| error.to_string())?)
         }
@@ -149,11 +175,23 @@ fn text(seen: &Seen, finding: &Finding) -> String {
         count(seen.keys as u64),
         count(seen.read_back as u64)
     );
-    let width = seen.nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
+    let width = seen
+        .nodes
+        .iter()
+        .map(|node| node.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for (index, node) in seen.nodes.iter().enumerate() {
         let _ = match &node.problem {
             Some(problem) => writeln!(out, "  {:<width$}  not answering: {problem}", node.name),
-            None => writeln!(out, "  {:<width$}  {:>7}  {:>8} keys  ({})", node.name, percent(share(seen, node)), count(node.keys() as u64), described(node, index, seen)),
+            None => writeln!(
+                out,
+                "  {:<width$}  {:>7}  {:>8} keys  ({})",
+                node.name,
+                percent(share(seen, node)),
+                count(node.keys() as u64),
+                described(node, index, seen)
+            ),
         };
     }
     for problem in &finding.problems {

@@ -59,7 +59,8 @@ pub(super) struct Seen {
 /// # Errors
 /// The router cannot be used at all, in a sentence.
 pub(super) fn run(router: &Target, nodes: &[Target], keys: u32, timeout: Duration) -> Result<Seen, String> {
-    let not_answering = |error: std::io::Error| format!("router {} is not answering: {}", router.address, plain(&error));
+    let not_answering =
+        |error: std::io::Error| format!("router {} is not answering: {}", router.address, plain(&error));
     let mut through = Client::connect(router.address, timeout).map_err(not_answering)?;
     // Not every router answers `version` (twemproxy closes the connection on it).
     let router_version = match through.version() {
@@ -70,13 +71,17 @@ pub(super) fn run(router: &Target, nodes: &[Target], keys: u32, timeout: Duratio
         }
     };
     let nonce = format!("{:x}-{:x}", clock::unix_now().as_nanos(), std::process::id());
-    let items: Vec<(String, String)> =
-        (0..keys).map(|n| (format!("loadtest:topology:{nonce}:{n}"), format!("{nonce}:{n}"))).collect();
+    let items: Vec<(String, String)> = (0..keys)
+        .map(|n| (format!("loadtest:topology:{nonce}:{n}"), format!("{nonce}:{n}")))
+        .collect();
     let sampled: Vec<String> = items.iter().map(|(key, _)| key.clone()).collect();
-    let mut connected: Vec<(NodeSeen, Option<Client>)> = nodes.iter().map(|node| connect(node, timeout)).collect();
+    let mut connected: Vec<(NodeSeen, Option<Client>)> =
+        nodes.iter().map(|node| connect(node, timeout)).collect();
     find_twins(&mut connected, &nonce);
 
-    let outcome = through.set(&items, EXPTIME_SECONDS).and_then(|stored| Ok((stored, through.get(&sampled)?)));
+    let outcome = through
+        .set(&items, EXPTIME_SECONDS)
+        .and_then(|stored| Ok((stored, through.get(&sampled)?)));
     let (was_stored, read) = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -84,7 +89,13 @@ pub(super) fn run(router: &Target, nodes: &[Target], keys: u32, timeout: Duratio
             return Err(not_answering(error));
         }
     };
-    let right = |found: &[Option<String>]| found.iter().zip(&items).filter(|(found, (_, value))| found.as_ref() == Some(value)).count();
+    let right = |found: &[Option<String>]| {
+        found
+            .iter()
+            .zip(&items)
+            .filter(|(found, (_, value))| found.as_ref() == Some(value))
+            .count()
+    };
     let wrong = |found: &[Option<String>]| found.iter().flatten().count() - right(found);
     for (node, client) in &mut connected {
         look(node, client, &sampled, &items, &was_stored);
@@ -135,11 +146,18 @@ fn connect(target: &Target, timeout: Duration) -> (NodeSeen, Option<Client>) {
 
 /// Marks each node with a key of its own: a node that shows another's mark shares its memory.
 fn find_twins(nodes: &mut [(NodeSeen, Option<Client>)], nonce: &str) {
-    let marks: Vec<String> = (0..nodes.len()).map(|n| format!("loadtest:topology:{nonce}:node{n}")).collect();
+    let marks: Vec<String> = (0..nodes.len())
+        .map(|n| format!("loadtest:topology:{nonce}:node{n}"))
+        .collect();
     for index in 0..nodes.len() {
-        let (node, Some(client)) = &mut nodes[index] else { continue };
+        let (node, Some(client)) = &mut nodes[index] else {
+            continue;
+        };
         let item = [(marks[index].clone(), nonce.to_owned())];
-        match client.get(&marks[..index]).and_then(|found| client.set(&item, EXPTIME_SECONDS).map(|_| found)) {
+        match client
+            .get(&marks[..index])
+            .and_then(|found| client.set(&item, EXPTIME_SECONDS).map(|_| found))
+        {
             Ok(found) => node.same_as = Some(found.iter().position(Option::is_some).unwrap_or(index)),
             Err(error) => node.problem = Some(plain(&error)),
         }
@@ -153,7 +171,13 @@ fn find_twins(nodes: &mut [(NodeSeen, Option<Client>)], nonce: &str) {
 }
 
 /// Looks for the keys at a node, again if some are not there yet: a replica may be written a moment later.
-fn look(node: &mut NodeSeen, client: &mut Option<Client>, keys: &[String], items: &[(String, String)], stored: &[bool]) {
+fn look(
+    node: &mut NodeSeen,
+    client: &mut Option<Client>,
+    keys: &[String],
+    items: &[(String, String)],
+    stored: &[bool],
+) {
     let Some(reader) = client else {
         node.holds = vec![false; keys.len()];
         return;
@@ -163,7 +187,11 @@ fn look(node: &mut NodeSeen, client: &mut Option<Client>, keys: &[String], items
         match reader.get(keys) {
             Ok(found) => {
                 node.holds = found.iter().map(Option::is_some).collect();
-                node.wrong = found.iter().zip(items).filter(|(found, (_, value))| found.as_ref().is_some_and(|found| found != value)).count();
+                node.wrong = found
+                    .iter()
+                    .zip(items)
+                    .filter(|(found, (_, value))| found.as_ref().is_some_and(|found| found != value))
+                    .count();
             }
             Err(error) => {
                 node.problem = Some(plain(&error));
@@ -172,7 +200,12 @@ fn look(node: &mut NodeSeen, client: &mut Option<Client>, keys: &[String], items
                 return;
             }
         }
-        let missing = node.holds.iter().zip(stored).filter(|(holds, stored)| **stored && !**holds).count();
+        let missing = node
+            .holds
+            .iter()
+            .zip(stored)
+            .filter(|(holds, stored)| **stored && !**holds)
+            .count();
         // Nothing more has come since the last look: that is how it is.
         if missing == 0 || missing == before {
             return;
@@ -204,7 +237,10 @@ fn clean_up(nodes: &mut [(NodeSeen, Option<Client>)], keys: &[String]) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a command on the main thread with nothing else to do")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command on the main thread with nothing else to do"
+)]
 fn pause() {
     std::thread::sleep(LOOK_AGAIN);
 }

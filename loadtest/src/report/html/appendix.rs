@@ -10,11 +10,19 @@ pub(super) fn section(outcome: &Outcome, scenario_toml: &str, scenario: Option<&
     let toml = if scenario_toml.is_empty() {
         String::new()
     } else {
-        format!("<details><summary>Scenario, with every default spelt out</summary><pre><code>{}</code></pre></details>\n", esc(scenario_toml))
+        format!(
+            "<details><summary>Scenario, with every default spelt out</summary><pre><code>{}</code></pre></details>\n",
+            esc(scenario_toml)
+        )
     };
-    let theory = scenario.filter(|scenario| !scenario.theory.is_empty()).map_or(String::new(), |scenario| {
-        format!("<p class=\"lede\">What the scenario set out to show: {}.</p>\n", esc(scenario.theory.trim_end_matches('.')))
-    });
+    let theory = scenario
+        .filter(|scenario| !scenario.theory.is_empty())
+        .map_or(String::new(), |scenario| {
+            format!(
+                "<p class=\"lede\">What the scenario set out to show: {}.</p>\n",
+                esc(scenario.theory.trim_end_matches('.'))
+            )
+        });
     format!(
         "<section><h2>Appendix</h2>\n{theory}{toml}{}{}{}{}</section>\n\
          <footer>Made by loadtest {}. Charts: uPlot 1.6.32 © Leon Sorokin, MIT. This file fetches nothing.</footer>\n",
@@ -27,20 +35,52 @@ pub(super) fn section(outcome: &Outcome, scenario_toml: &str, scenario: Option<&
 }
 
 fn pairs(rows: &[(&str, String)]) -> String {
-    let rows = rows.iter().map(|(name, value)| format!("<tr><th scope=\"row\">{name}</th><td class=\"text\">{}</td></tr>\n", esc(value)));
-    format!("<div class=\"scroll\"><table class=\"pairs\"><tbody>{}</tbody></table></div>", rows.collect::<String>())
+    let rows = rows.iter().map(|(name, value)| {
+        format!(
+            "<tr><th scope=\"row\">{name}</th><td class=\"text\">{}</td></tr>\n",
+            esc(value)
+        )
+    });
+    format!(
+        "<div class=\"scroll\"><table class=\"pairs\"><tbody>{}</tbody></table></div>",
+        rows.collect::<String>()
+    )
 }
 
 fn generator(outcome: &Outcome) -> String {
     let generator = &outcome.generator;
     let rows = [
-        ("kept its schedule", if generator.valid { "yes".to_owned() } else { format!("no: {}", generator.why.as_deref().unwrap_or("no reason recorded")) }),
-        ("lateness, 99th percentile", format!("{} ms", millis(generator.lag_p99_us))),
+        (
+            "kept its schedule",
+            if generator.valid {
+                "yes".to_owned()
+            } else {
+                format!("no: {}", generator.why.as_deref().unwrap_or("no reason recorded"))
+            },
+        ),
+        (
+            "lateness, 99th percentile",
+            format!("{} ms", millis(generator.lag_p99_us)),
+        ),
         ("arrivals never sent", percent(Some(generator.dropped_fraction))),
-        ("CPU of the generator", format!("{} ({} of one core)", seconds(generator.cpu_seconds), percent(Some(generator.cpu_share)))),
+        (
+            "CPU of the generator",
+            format!(
+                "{} ({} of one core)",
+                seconds(generator.cpu_seconds),
+                percent(Some(generator.cpu_share))
+            ),
+        ),
         ("CPU of the nodes", seconds(generator.nodes_cpu_seconds)),
         ("CPU of the router", seconds(generator.router_cpu_seconds)),
-        ("metastable", if generator.metastable { "yes: the overload outlived its cause".to_owned() } else { "no".to_owned() }),
+        (
+            "metastable",
+            if generator.metastable {
+                "yes: the overload outlived its cause".to_owned()
+            } else {
+                "no".to_owned()
+            },
+        ),
     ];
     format!(
         "<details{}><summary>Load generator</summary>{}<p class=\"note\">Generator, nodes and router share one machine: these figures compare hit rates, they are not the cluster’s capacity.</p></details>\n",
@@ -83,41 +123,98 @@ fn environment(outcome: &Outcome) -> String {
     let mut rows = vec![
         ("program", format!("loadtest {}", environment.loadtest_version)),
         ("system", environment.os.clone()),
-        ("processor", format!("{} × {}", environment.cpus, environment.cpu_model)),
+        (
+            "processor",
+            format!("{} × {}", environment.cpus, environment.cpu_model),
+        ),
         ("nodes run", outcome.cluster.program.clone()),
         ("cluster", outcome.cluster.mode.clone()),
         ("working set", bytes(outcome.workload.footprint_bytes)),
         ("keys", count(outcome.workload.keys)),
     ];
-    let versions: Vec<String> = environment.versions.iter().map(|(node, version)| format!("{node} {version}")).collect();
+    let versions: Vec<String> = environment
+        .versions
+        .iter()
+        .map(|(node, version)| format!("{node} {version}"))
+        .collect();
     rows.push(("versions reported", versions.join(", ")));
-    let labels: Vec<String> = environment.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let labels: Vec<String> = environment
+        .labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     rows.push(("labels", labels.join(", ")));
     rows.retain(|(_, value)| !value.is_empty());
-    format!("<details><summary>Environment</summary>{}</details>\n", pairs(&rows))
+    format!(
+        "<details><summary>Environment</summary>{}</details>\n",
+        pairs(&rows)
+    )
 }
 
 fn glossary() -> String {
     let terms = [
-        ("warm, cold", "A cluster with its working set in memory; one without it yet."),
-        ("hit rate", "Hits / (hits + misses). Errors are in neither; the effective hit rate counts them as not-hit."),
+        (
+            "warm, cold",
+            "A cluster with its working set in memory; one without it yet.",
+        ),
+        (
+            "hit rate",
+            "Hits / (hits + misses). Errors are in neither; the effective hit rate counts them as not-hit.",
+        ),
         ("window", "One second, or a fixed number of gets."),
         ("warm baseline", "Mean over the baseline phase before the event."),
-        ("affected keys", "Keys whose owner changed, or whose owner lost its memory, at the latest event. All others are the control group."),
-        ("back to 95 %", "First window at or above 0.95 × warm that stays there for three windows."),
-        ("backend peak", "Highest second of backing-store reads over the baseline’s mean."),
-        ("miss debt", "Σ (warm − hit rate) · gets from event to recovery: the extra reads the event cost."),
-        ("keys moved, requests moved", "Share of keys whose owner changed; the same with each key weighted by its requests."),
-        ("response, service, lag", "Done − intended start; done − sent; sent − intended start."),
-        ("miss reasons", "First that fits: error, compulsory (never stored in this run), invalidated (deleted), expired, node_cold (owner lost its memory), remapped (other owner), evicted (space)."),
-        ("invalid run", "The generator was late (p99 above 10 ms) or dropped more than 0.1 % of arrivals: the figures describe it, not the cluster."),
+        (
+            "affected keys",
+            "Keys whose owner changed, or whose owner lost its memory, at the latest event. All others are the control group.",
+        ),
+        (
+            "back to 95 %",
+            "First window at or above 0.95 × warm that stays there for three windows.",
+        ),
+        (
+            "backend peak",
+            "Highest second of backing-store reads over the baseline’s mean.",
+        ),
+        (
+            "miss debt",
+            "Σ (warm − hit rate) · gets from event to recovery: the extra reads the event cost.",
+        ),
+        (
+            "keys moved, requests moved",
+            "Share of keys whose owner changed; the same with each key weighted by its requests.",
+        ),
+        (
+            "response, service, lag",
+            "Done − intended start; done − sent; sent − intended start.",
+        ),
+        (
+            "miss reasons",
+            "First that fits: error, compulsory (never stored in this run), invalidated (deleted), expired, node_cold (owner lost its memory), remapped (other owner), evicted (space).",
+        ),
+        (
+            "invalid run",
+            "The generator was late (p99 above 10 ms) or dropped more than 0.1 % of arrivals: the figures describe it, not the cluster.",
+        ),
     ];
-    let terms = terms.map(|(term, meaning)| format!("<dt>{term}</dt><dd>{meaning}</dd>")).concat();
+    let terms = terms
+        .map(|(term, meaning)| format!("<dt>{term}</dt><dd>{meaning}</dd>"))
+        .concat();
     let names = RUN_METRICS
         .iter()
         .map(|metric| (metric.name.to_owned(), metric.meaning))
-        .chain(PHASE_METRICS.iter().map(|metric| (format!("PHASE.{}", metric.name), metric.meaning)));
-    let names: String = names.map(|(name, meaning)| format!("<tr><th scope=\"row\"><code>{name}</code></th><td class=\"text\">{}</td></tr>\n", esc(meaning))).collect();
+        .chain(
+            PHASE_METRICS
+                .iter()
+                .map(|metric| (format!("PHASE.{}", metric.name), metric.meaning)),
+        );
+    let names: String = names
+        .map(|(name, meaning)| {
+            format!(
+                "<tr><th scope=\"row\"><code>{name}</code></th><td class=\"text\">{}</td></tr>\n",
+                esc(meaning)
+            )
+        })
+        .collect();
     format!(
         "<details><summary>Glossary</summary><dl class=\"glossary\">{terms}</dl></details>\n\
          <details><summary>Metric names for thresholds</summary><div class=\"scroll\"><table class=\"pairs\"><tbody>{names}</tbody></table></div></details>\n\

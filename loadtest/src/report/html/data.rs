@@ -47,8 +47,13 @@ pub(super) fn json(outcome: &Outcome) -> String {
 /// Rows turned into columns; fractions to five decimals, so that the page stays small.
 fn columns(rows: &[Row]) -> Value {
     let rows = thinned(rows);
-    let of = |read: &dyn Fn(&Row) -> Option<f64>| -> Value { rows.iter().map(|row| rounded(read(row))).collect() };
-    let share = |count: Option<HitCount>| count.filter(|count| count.hits + count.misses > 0).and_then(|count| count.rate());
+    let of =
+        |read: &dyn Fn(&Row) -> Option<f64>| -> Value { rows.iter().map(|row| rounded(read(row))).collect() };
+    let share = |count: Option<HitCount>| {
+        count
+            .filter(|count| count.hits + count.misses > 0)
+            .and_then(|count| count.rate())
+    };
     let reasons: Vec<Value> = (0..MissCounts::NAMES.len())
         .map(|reason| of(&|row| Some(row.misses_by_reason.values()[reason] as f64 / row.seconds.max(1e-9))))
         .collect();
@@ -111,7 +116,10 @@ fn percentile_curve(percentiles: &Percentiles) -> Value {
             _ => points.push((x, y)),
         }
     }
-    let (x, y): (Vec<f64>, Vec<f64>) = points.into_iter().map(|(x, y)| ((x * 1e4).round() / 1e4, y)).unzip();
+    let (x, y): (Vec<f64>, Vec<f64>) = points
+        .into_iter()
+        .map(|(x, y)| ((x * 1e4).round() / 1e4, y))
+        .unzip();
     json!([x, y])
 }
 
@@ -131,7 +139,10 @@ fn thinned(rows: &[Row]) -> Vec<&Row> {
             ((rows.len() - 1) as f64, value(rows.len() - 1))
         } else {
             let n = next.len() as f64;
-            (next.clone().sum::<usize>() as f64 / n, next.map(value).sum::<f64>() / n)
+            (
+                next.clone().sum::<usize>() as f64 / n,
+                next.map(value).sum::<f64>() / n,
+            )
         };
         let last = kept.last().copied().unwrap_or(0);
         let area = |index: usize| {
@@ -151,19 +162,36 @@ mod tests {
     #[test]
     fn thinning_keeps_the_ends_and_the_dip() {
         let rows: Vec<Row> = (0..50_000)
-            .map(|at| Row { t: f64::from(at), hit_rate: Some(if at == 31_337 { 0.1 } else { 0.9 }), ..Row::default() })
+            .map(|at| Row {
+                t: f64::from(at),
+                hit_rate: Some(if at == 31_337 { 0.1 } else { 0.9 }),
+                ..Row::default()
+            })
             .collect();
         let kept = thinned(&rows);
         assert_eq!(kept.len(), POINTS_MAX);
         assert!(kept.first().unwrap().t < 0.5 && kept.last().unwrap().t > 49_998.5);
-        assert!(kept.iter().any(|row| row.hit_rate < Some(0.2)), "the one deep window must survive");
-        assert!(kept.windows(2).all(|pair| pair[0].t < pair[1].t), "in order, none twice");
+        assert!(
+            kept.iter().any(|row| row.hit_rate < Some(0.2)),
+            "the one deep window must survive"
+        );
+        assert!(
+            kept.windows(2).all(|pair| pair[0].t < pair[1].t),
+            "in order, none twice"
+        );
     }
 
     #[test]
     fn the_band_is_wilsons() {
-        let row = Row { hits: 90, misses: 10, hit_rate: Some(0.9), ..Row::default() };
+        let row = Row {
+            hits: 90,
+            misses: 10,
+            hit_rate: Some(0.9),
+            ..Row::default()
+        };
         // Wilson 95 % for 90/100: 0.8256 to 0.9448.
-        assert!((band(&row, -Z).unwrap() - 0.8256).abs() < 5e-4 && (band(&row, Z).unwrap() - 0.9448).abs() < 5e-4);
+        assert!(
+            (band(&row, -Z).unwrap() - 0.8256).abs() < 5e-4 && (band(&row, Z).unwrap() - 0.9448).abs() < 5e-4
+        );
     }
 }

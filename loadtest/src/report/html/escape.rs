@@ -20,5 +20,9 @@ pub(super) fn esc(text: &str) -> String {
 
 /// JSON safe inside a script element: nothing in it can end the element or open a comment.
 pub(super) fn json_in_script(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
 }

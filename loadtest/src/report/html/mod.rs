@@ -23,8 +23,12 @@ const UPLOT_SCRIPT: &str = include_str!("../../../vendor/uplot-1.6.32/uPlot.iife
 /// The whole page. `scenario_toml` is shown in the appendix; empty if it is not known.
 #[must_use]
 pub fn page(outcome: &Outcome, scenario_toml: &str) -> String {
-    let scenario: Option<Scenario> =
-        crate::scenario::from_text("scenario.toml", scenario_toml, &crate::scenario::Overrides::default()).ok();
+    let scenario: Option<Scenario> = crate::scenario::from_text(
+        "scenario.toml",
+        scenario_toml,
+        &crate::scenario::Overrides::default(),
+    )
+    .ok();
     let mut body = top::section(outcome);
     if !outcome.cases.is_empty() {
         body.push_str(&tables::cases(&outcome.cases));
@@ -45,14 +49,22 @@ pub fn page(outcome: &Outcome, scenario_toml: &str) -> String {
          <title>{title}</title>\n<style>{UPLOT_STYLE}{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
          <script type=\"application/json\" id=\"run\">{data}</script>\n\
          <script>{UPLOT_SCRIPT}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
-        title = esc(&format!("{} · {}", outcome.scenario, super::Verdict::of(outcome).word())),
+        title = esc(&format!(
+            "{} · {}",
+            outcome.scenario,
+            super::Verdict::of(outcome).word()
+        )),
         data = data::json(outcome),
     )
 }
 
 /// The windows that are drawn: seconds in the open loop, equal numbers of gets for a replay as fast as it goes.
 fn rows(outcome: &Outcome) -> &[Row] {
-    if by_requests(outcome) { &outcome.request_series } else { &outcome.series }
+    if by_requests(outcome) {
+        &outcome.request_series
+    } else {
+        &outcome.series
+    }
 }
 
 /// Whether the run is read by requests and not by the clock.
@@ -63,11 +75,21 @@ fn by_requests(outcome: &Outcome) -> bool {
 /// The charts. What needs JavaScript stays hidden without it.
 fn charts(outcome: &Outcome) -> String {
     let events = outcome.events.iter().enumerate().map(|(index, event)| {
-        format!("<button type=\"button\" data-zoom=\"{index}\">{}</button>", esc(&event.label))
+        format!(
+            "<button type=\"button\" data-zoom=\"{index}\">{}</button>",
+            esc(&event.label)
+        )
     });
-    let capacity = outcome.workload.backend_capacity.map_or("It had no limit in this run.".to_owned(), |capacity| {
-        format!("The dashed line is what it can answer: {} reads/s.", super::number::short_count(capacity))
-    });
+    let capacity =
+        outcome
+            .workload
+            .backend_capacity
+            .map_or("It had no limit in this run.".to_owned(), |capacity| {
+                format!(
+                    "The dashed line is what it can answer: {} reads/s.",
+                    super::number::short_count(capacity)
+                )
+            });
     let loop_note = if outcome.workload.mode == "closed" {
         "This was a closed loop: a request waits for an earlier one, so these figures flatter the cluster. Use an open loop to judge latency."
     } else {

@@ -24,19 +24,30 @@ pub(super) fn section(outcome: &Outcome) -> String {
 
 fn skew(outcome: &Outcome) -> String {
     let skew = &outcome.skew;
-    let Some(requests) = skew.requests else { return String::new() };
-    let items = skew.items.map_or(String::new(), |items| format!(" and {} of the items", three_digits(items)));
+    let Some(requests) = skew.requests else {
+        return String::new();
+    };
+    let items = skew.items.map_or(String::new(), |items| {
+        format!(" and {} of the items", three_digits(items))
+    });
     let sd = skew.predicted_share_sd.map_or(String::new(), |sd| {
         format!(" The hash alone explains a spread of ±{} of the mean between nodes; hot keys add to that for requests.", percent(Some(sd)))
     });
-    format!("<p class=\"lede\">The busiest node had {} times the mean of the requests{items}.{sd}</p>\n", three_digits(requests))
+    format!(
+        "<p class=\"lede\">The busiest node had {} times the mean of the requests{items}.{sd}</p>\n",
+        three_digits(requests)
+    )
 }
 
 fn table(outcome: &Outcome) -> String {
     if outcome.node_totals.is_empty() {
         return String::new();
     }
-    let full = outcome.node_totals.iter().map(|node| node.get_share.max(node.item_share)).fold(0.0, f64::max);
+    let full = outcome
+        .node_totals
+        .iter()
+        .map(|node| node.get_share.max(node.item_share))
+        .fold(0.0, f64::max);
     let rows: String = outcome
         .node_totals
         .iter()
@@ -87,23 +98,44 @@ fn map(outcome: &Outcome) -> String {
             names.push(&row.node);
         }
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by CELLS_MAX")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bounded by CELLS_MAX"
+    )]
     let cells = (end.ceil() as usize).clamp(1, CELLS_MAX);
-    let grid: Vec<(&str, Vec<Cell>)> = names.into_iter().map(|name| (name, slices(&outcome.nodes, name, end, cells))).collect();
+    let grid: Vec<(&str, Vec<Cell>)> = names
+        .into_iter()
+        .map(|name| (name, slices(&outcome.nodes, name, end, cells)))
+        .collect();
     // The scale runs from the coldest slice to the warmest of all nodes that had any gets worth the name.
-    let rates = grid.iter().flat_map(|(_, row)| row).filter(|cell| cell.gets >= 50).map(rate);
-    let (low, high) = rates.fold((1.0_f64, 0.0_f64), |(low, high), rate| (low.min(rate), high.max(rate)));
+    let rates = grid
+        .iter()
+        .flat_map(|(_, row)| row)
+        .filter(|cell| cell.gets >= 50)
+        .map(rate);
+    let (low, high) = rates.fold((1.0_f64, 0.0_f64), |(low, high), rate| {
+        (low.min(rate), high.max(rate))
+    });
     if low >= high {
         return String::new();
     }
     let label_width = 90.0;
     let width = 1_040.0 - label_width;
     let height = grid.len() as f64 * ROW_HEIGHT + 24.0;
-    let mut out = format!("<svg class=\"drawing heat\" viewBox=\"0 0 1040 {height}\" role=\"img\" aria-label=\"Hit rate per node over time\">");
+    let mut out = format!(
+        "<svg class=\"drawing heat\" viewBox=\"0 0 1040 {height}\" role=\"img\" aria-label=\"Hit rate per node over time\">"
+    );
     for (index, (name, row)) in grid.iter().enumerate() {
         let y = index as f64 * ROW_HEIGHT;
         let shown: String = name.chars().take(12).collect();
-        let _ = write!(out, "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", label_width - 8.0, y + 14.0, esc(&shown));
+        let _ = write!(
+            out,
+            "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            label_width - 8.0,
+            y + 14.0,
+            esc(&shown)
+        );
         for (at, cell) in row.iter().enumerate().filter(|(_, cell)| cell.seen) {
             let x = label_width + at as f64 / cells as f64 * width;
             let cell_width = width / cells as f64;
@@ -113,12 +145,21 @@ fn map(outcome: &Outcome) -> String {
                 (true, 0) => "class=\"idle\"".to_owned(),
                 (true, _) => format!("class=\"heat-cell\" style=\"--warmth:{share:.2}\""),
             };
-            let _ = write!(out, "<rect {look} x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{}\"/>", cell_width + 0.4, ROW_HEIGHT - 3.0);
+            let _ = write!(
+                out,
+                "<rect {look} x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{}\"/>",
+                cell_width + 0.4,
+                ROW_HEIGHT - 3.0
+            );
         }
     }
     for event in &outcome.events {
         let x = label_width + (event.at_seconds / end).clamp(0.0, 1.0) * width;
-        let _ = write!(out, "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{}\"/>", height - 24.0);
+        let _ = write!(
+            out,
+            "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{}\"/>",
+            height - 24.0
+        );
     }
     let _ = write!(
         out,
@@ -139,7 +180,11 @@ fn rate(cell: &Cell) -> f64 {
 fn slices(rows: &[NodeRow], name: &str, end: f64, cells: usize) -> Vec<Cell> {
     let mut out = vec![Cell::default(); cells];
     for row in rows.iter().filter(|row| row.node == name && row.t >= 0.0) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "t is between 0 and end")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "t is between 0 and end"
+        )]
         let at = ((row.t / end * cells as f64) as usize).min(cells - 1);
         let cell = &mut out[at];
         cell.gets += row.gets;

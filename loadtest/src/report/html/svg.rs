@@ -35,13 +35,23 @@ impl Frame {
         for (x, y) in points {
             match y.filter(|y| y.is_finite()) {
                 Some(y) => {
-                    let _ = write!(d, "{}{:.1} {:.1}", if pen_down { "L" } else { "M" }, self.x(x), self.y(y));
+                    let _ = write!(
+                        d,
+                        "{}{:.1} {:.1}",
+                        if pen_down { "L" } else { "M" },
+                        self.x(x),
+                        self.y(y)
+                    );
                     pen_down = true;
                 }
                 None => pen_down = false,
             }
         }
-        if d.is_empty() { String::new() } else { format!("<path class=\"{class}\" d=\"{d}\"/>") }
+        if d.is_empty() {
+            String::new()
+        } else {
+            format!("<path class=\"{class}\" d=\"{d}\"/>")
+        }
     }
 
     fn y_grid(&self, step: f64, label: impl Fn(f64) -> String) -> String {
@@ -82,19 +92,40 @@ impl Frame {
 
 /// Position of a row on the x axis: the middle of its window.
 fn x_of(row: &Row, requests: bool) -> f64 {
-    if requests { row.first_request as f64 + row.requests as f64 / 2.0 } else { row.t + row.seconds / 2.0 }
+    if requests {
+        row.first_request as f64 + row.requests as f64 / 2.0
+    } else {
+        row.t + row.seconds / 2.0
+    }
 }
 
 fn event_x(event: &EventCard, requests: bool) -> f64 {
-    if requests { event.at_request as f64 } else { event.at_seconds }
+    if requests {
+        event.at_request as f64
+    } else {
+        event.at_seconds
+    }
 }
 
 /// Hit rate of the whole run, 0 to 100 %.
 pub(super) fn hit_rate(outcome: &Outcome) -> String {
     let (rows, requests) = (rows(outcome), by_requests(outcome));
-    let Some(last) = rows.last() else { return String::new() };
-    let end = if requests { (last.first_request + last.requests) as f64 } else { last.t + last.seconds };
-    let frame = Frame { left: 52.0, right: 1_028.0, top: 26.0, bottom: 300.0, x: (0.0, end.max(1e-9)), y: (0.0, 1.0) };
+    let Some(last) = rows.last() else {
+        return String::new();
+    };
+    let end = if requests {
+        (last.first_request + last.requests) as f64
+    } else {
+        last.t + last.seconds
+    };
+    let frame = Frame {
+        left: 52.0,
+        right: 1_028.0,
+        top: 26.0,
+        bottom: 300.0,
+        x: (0.0, end.max(1e-9)),
+        y: (0.0, 1.0),
+    };
     let mut out = String::from(
         "<svg class=\"drawing\" viewBox=\"0 0 1040 336\" role=\"img\" aria-label=\"Hit rate over time: measured, predicted, affected and unaffected keys\">",
     );
@@ -109,30 +140,58 @@ pub(super) fn hit_rate(outcome: &Outcome) -> String {
             continue;
         }
         let shade = if index % 2 == 0 { "phase even" } else { "phase" };
-        let _ = write!(out, "<rect class=\"{shade}\" x=\"{x:.1}\" y=\"26\" width=\"{width:.1}\" height=\"274\"/>");
+        let _ = write!(
+            out,
+            "<rect class=\"{shade}\" x=\"{x:.1}\" y=\"26\" width=\"{width:.1}\" height=\"274\"/>"
+        );
         // A label wider than its phase would run into the next.
         if width > phase.name.chars().count() as f64 * 6.6 {
-            let _ = write!(out, "<text class=\"phase-name\" x=\"{:.1}\" y=\"294\">{}</text>", x + 6.0, esc(&phase.name));
+            let _ = write!(
+                out,
+                "<text class=\"phase-name\" x=\"{:.1}\" y=\"294\">{}</text>",
+                x + 6.0,
+                esc(&phase.name)
+            );
         }
     }
     out.push_str(&frame.y_grid(0.2, |value| format!("{:.0} %", value * 100.0)));
     let step = nice_step(end / 8.0);
-    out.push_str(&frame.x_ticks(step, |value| if requests { short_count(value) } else { format!("{value:.0} s") }));
+    out.push_str(&frame.x_ticks(step, |value| {
+        if requests {
+            short_count(value)
+        } else {
+            format!("{value:.0} s")
+        }
+    }));
     out.push_str(&lines(&frame, outcome, rows, requests));
     let mut label_end = 0.0;
     for event in &outcome.events {
         let x = frame.x(event_x(event, requests));
-        let _ = write!(out, "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"20\" y2=\"300\"/>");
+        let _ = write!(
+            out,
+            "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"20\" y2=\"300\"/>"
+        );
         let label: String = event.label.chars().take(32).collect();
         let width = label.chars().count() as f64 * 6.4;
         let start = (x - width / 2.0).clamp(52.0, 1_028.0 - width);
         if start > label_end {
-            let _ = write!(out, "<text class=\"event-name\" x=\"{start:.1}\" y=\"14\">{}</text>", esc(&label));
+            let _ = write!(
+                out,
+                "<text class=\"event-name\" x=\"{start:.1}\" y=\"14\">{}</text>",
+                esc(&label)
+            );
             label_end = start + width + 10.0;
         }
     }
-    let axis = if requests { "gets since the start" } else { "seconds since the start" };
-    let _ = write!(out, "<text class=\"axis\" x=\"1028\" y=\"332\" text-anchor=\"end\">{axis}</text></svg>");
+    let axis = if requests {
+        "gets since the start"
+    } else {
+        "seconds since the start"
+    };
+    let _ = write!(
+        out,
+        "<text class=\"axis\" x=\"1028\" y=\"332\" text-anchor=\"end\">{axis}</text></svg>"
+    );
     out
 }
 
@@ -140,8 +199,20 @@ pub(super) fn hit_rate(outcome: &Outcome) -> String {
 fn lines(frame: &Frame, outcome: &Outcome, rows: &[Row], requests: bool) -> String {
     let at = |row: &Row| x_of(row, requests);
     let mut out = warm_lines(frame, outcome, requests);
-    out.push_str(&frame.path("line unaffected", rows.iter().map(|row| (at(row), row.unaffected.and_then(|count| count.rate())))));
-    out.push_str(&frame.path("line affected", rows.iter().map(|row| (at(row), row.affected.and_then(|count| count.rate())))));
+    out.push_str(
+        &frame.path(
+            "line unaffected",
+            rows.iter()
+                .map(|row| (at(row), row.unaffected.and_then(|count| count.rate()))),
+        ),
+    );
+    out.push_str(
+        &frame.path(
+            "line affected",
+            rows.iter()
+                .map(|row| (at(row), row.affected.and_then(|count| count.rate()))),
+        ),
+    );
     out.push_str(&frame.path("line measured", rows.iter().map(|row| (at(row), row.hit_rate))));
     out.push_str(&frame.path("line predicted", rows.iter().map(|row| (at(row), row.predicted))));
     out
@@ -153,10 +224,16 @@ fn warm_lines(frame: &Frame, outcome: &Outcome, requests: bool) -> String {
     for (index, event) in outcome.events.iter().enumerate() {
         let Some(warm) = event.warm else { continue };
         let from = frame.x(event_x(event, requests));
-        let to = outcome.events.get(index + 1).map_or(frame.right, |next| frame.x(event_x(next, requests)));
+        let to = outcome
+            .events
+            .get(index + 1)
+            .map_or(frame.right, |next| frame.x(event_x(next, requests)));
         if to > from {
             let y = frame.y(warm);
-            let _ = write!(out, "<line class=\"warm\" x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
+            let _ = write!(
+                out,
+                "<line class=\"warm\" x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+            );
         }
     }
     out
@@ -167,32 +244,81 @@ pub(super) fn dip(outcome: &Outcome, index: usize) -> String {
     let event = &outcome.events[index];
     // Windows of equal numbers of gets are finer than seconds where the rate is high.
     let requests = by_requests(outcome) || outcome.request_series.len() > 2 * outcome.series.len();
-    let all = if requests { &outcome.request_series } else { &outcome.series };
+    let all = if requests {
+        &outcome.request_series
+    } else {
+        &outcome.series
+    };
     let at = event_x(event, requests);
     let (from, to) = neighbourhood(outcome, index, requests, all);
-    let rows: Vec<&Row> = all.iter().filter(|row| (from..=to).contains(&x_of(row, requests))).collect();
+    let rows: Vec<&Row> = all
+        .iter()
+        .filter(|row| (from..=to).contains(&x_of(row, requests)))
+        .collect();
     if rows.len() < 3 {
         return String::new();
     }
-    let values = rows.iter().flat_map(|row| [row.hit_rate, row.predicted]).chain([event.warm, event.low]).flatten().filter(|value| value.is_finite());
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let values = rows
+        .iter()
+        .flat_map(|row| [row.hit_rate, row.predicted])
+        .chain([event.warm, event.low])
+        .flatten()
+        .filter(|value| value.is_finite());
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
     if low > high {
         return String::new();
     }
     let step = nice_step(((high - low) / 3.0).max(0.005));
-    let y = (((low - step * 0.2) / step).floor() * step, (((high + step * 0.2) / step).ceil() * step).min(1.0_f64.max(high)));
-    let frame = Frame { left: 46.0, right: 350.0, top: 10.0, bottom: 130.0, x: (from, to), y: (y.0.max(0.0), y.1) };
-    let mut out = String::from("<svg class=\"drawing dip\" viewBox=\"0 0 360 154\" role=\"img\" aria-label=\"Hit rate around this event\">");
-    out.push_str(&frame.y_grid(step, |value| format!("{} %", crate::report::number::three_digits((value * 1e4).round() / 1e2))));
+    let y = (
+        ((low - step * 0.2) / step).floor() * step,
+        (((high + step * 0.2) / step).ceil() * step).min(1.0_f64.max(high)),
+    );
+    let frame = Frame {
+        left: 46.0,
+        right: 350.0,
+        top: 10.0,
+        bottom: 130.0,
+        x: (from, to),
+        y: (y.0.max(0.0), y.1),
+    };
+    let mut out = String::from(
+        "<svg class=\"drawing dip\" viewBox=\"0 0 360 154\" role=\"img\" aria-label=\"Hit rate around this event\">",
+    );
+    out.push_str(&frame.y_grid(step, |value| {
+        format!(
+            "{} %",
+            crate::report::number::three_digits((value * 1e4).round() / 1e2)
+        )
+    }));
     if let Some(warm) = event.warm {
         let (x, y) = (frame.x(at), frame.y(warm));
-        let _ = write!(out, "<line class=\"warm\" x1=\"{x:.1}\" x2=\"350\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
+        let _ = write!(
+            out,
+            "<line class=\"warm\" x1=\"{x:.1}\" x2=\"350\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+        );
     }
     let x = frame.x(at);
-    let _ = write!(out, "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"6\" y2=\"130\"/>");
-    out.push_str(&frame.path("line measured", rows.iter().map(|row| (x_of(row, requests), row.hit_rate))));
-    out.push_str(&frame.path("line predicted", rows.iter().map(|row| (x_of(row, requests), row.predicted))));
-    let label = |value: f64| if requests { format!("+{} gets", short_count(value)) } else { format!("+{}", seconds(value)) };
+    let _ = write!(
+        out,
+        "<line class=\"event\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"6\" y2=\"130\"/>"
+    );
+    out.push_str(&frame.path(
+        "line measured",
+        rows.iter().map(|row| (x_of(row, requests), row.hit_rate)),
+    ));
+    out.push_str(&frame.path(
+        "line predicted",
+        rows.iter().map(|row| (x_of(row, requests), row.predicted)),
+    ));
+    let label = |value: f64| {
+        if requests {
+            format!("+{} gets", short_count(value))
+        } else {
+            format!("+{}", seconds(value))
+        }
+    };
     let step = nice_step((to - at) / 4.0);
     let _ = write!(
         out,
@@ -200,7 +326,11 @@ pub(super) fn dip(outcome: &Outcome, index: usize) -> String {
         frame.x(at)
     );
     // The furthest round distance whose label still fits.
-    if let Some(ahead) = [3.0, 2.0, 1.0].map(|steps| steps * step).into_iter().find(|ahead| frame.x(at + ahead) < 312.0) {
+    if let Some(ahead) = [3.0, 2.0, 1.0]
+        .map(|steps| steps * step)
+        .into_iter()
+        .find(|ahead| frame.x(at + ahead) < 312.0)
+    {
         let x = frame.x(at + ahead);
         let _ = write!(
             out,
@@ -217,9 +347,15 @@ fn neighbourhood(outcome: &Outcome, index: usize, requests: bool, rows: &[Row]) 
     let event = &outcome.events[index];
     let at = event_x(event, requests);
     let end = rows.last().map_or(at, |row| x_of(row, requests));
-    let next = outcome.events[index + 1..].iter().find(|next| next.warm.is_some()).map_or(end, |next| event_x(next, requests));
+    let next = outcome.events[index + 1..]
+        .iter()
+        .find(|next| next.warm.is_some())
+        .map_or(end, |next| event_x(next, requests));
     let recovered = match event.recovery_95 {
-        Recovery::After { seconds, requests: count } => at + 4.0 * if requests { count as f64 } else { seconds },
+        Recovery::After {
+            seconds,
+            requests: count,
+        } => at + 4.0 * if requests { count as f64 } else { seconds },
         Recovery::Never => next,
         Recovery::Unknown => at,
     };
@@ -234,7 +370,11 @@ fn nice_step(about: f64) -> f64 {
         return 1.0;
     }
     let power = 10.0_f64.powf(about.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= about * 0.999).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|step| step * power)
+        .find(|step| *step >= about * 0.999)
+        .unwrap_or(10.0 * power)
 }
 
 /// What the lines mean; the same for the drawings and the live charts.
@@ -256,7 +396,10 @@ pub(super) fn legend() -> String {
 pub(super) fn bar(share: f64, expected: Option<f64>, full: f64) -> String {
     let scale = |value: f64| (value / full.max(1e-9) * 100.0).clamp(0.0, 100.0);
     let tick = expected.map_or(String::new(), |expected| {
-        format!("<line class=\"expected\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"10\"/>", x = scale(expected))
+        format!(
+            "<line class=\"expected\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"10\"/>",
+            x = scale(expected)
+        )
     });
     format!(
         "<svg class=\"bar\" viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\"><rect x=\"0\" y=\"1.5\" width=\"{:.1}\" height=\"7\"/>{tick}</svg>",
@@ -271,7 +414,16 @@ mod tests {
 
     #[test]
     fn steps_are_one_two_or_five() {
-        for (about, step) in [(0.9, 1.0), (1.0, 1.0), (1.1, 2.0), (3.0, 5.0), (7.0, 10.0), (0.013, 0.02), (f64::NAN, 1.0), (0.0, 1.0)] {
+        for (about, step) in [
+            (0.9, 1.0),
+            (1.0, 1.0),
+            (1.1, 2.0),
+            (3.0, 5.0),
+            (7.0, 10.0),
+            (0.013, 0.02),
+            (f64::NAN, 1.0),
+            (0.0, 1.0),
+        ] {
             assert!((nice_step(about) - step).abs() < 1e-9, "{about}");
         }
     }

@@ -28,11 +28,18 @@ struct Quantity {
 pub(super) fn theory(outcome: &Outcome) -> String {
     let mut rows = String::new();
     for card in &outcome.events {
-        let quantities: Vec<Quantity> = quantities(card).into_iter().filter(|q| q.predicted.is_some() && q.measured.is_some()).collect();
+        let quantities: Vec<Quantity> = quantities(card)
+            .into_iter()
+            .filter(|q| q.predicted.is_some() && q.measured.is_some())
+            .collect();
         if quantities.is_empty() {
             continue;
         }
-        let _ = writeln!(rows, "<tr class=\"group\"><th colspan=\"6\" scope=\"colgroup\">{}</th></tr>", esc(&card.label));
+        let _ = writeln!(
+            rows,
+            "<tr class=\"group\"><th colspan=\"6\" scope=\"colgroup\">{}</th></tr>",
+            esc(&card.label)
+        );
         for quantity in quantities {
             rows.push_str(&quantity_row(&quantity));
         }
@@ -41,7 +48,7 @@ pub(super) fn theory(outcome: &Outcome) -> String {
         return String::new();
     }
     format!(
-        "<section><h2>Theory beside measurement</h2>\n<p class=\"lede\">f is the share of requests whose key lost its copy; cold(t) is the hit rate t requests after losing everything.</p>\n\
+        "<section><h2>Theory beside measurement</h2>\n<p class=\"lede\">f is the share of the keys that lost their copy; cold(t) is the hit rate t requests after losing everything.</p>\n\
          <div class=\"scroll\"><table class=\"numbers theory\"><thead><tr><th scope=\"col\">quantity</th><th scope=\"col\" class=\"formula\">formula</th><th scope=\"col\">predicted</th>\
          <th scope=\"col\">measured</th><th scope=\"col\">difference</th><th scope=\"col\">verdict</th></tr></thead>\n<tbody>{rows}</tbody></table></div></section>\n"
     )
@@ -49,7 +56,13 @@ pub(super) fn theory(outcome: &Outcome) -> String {
 
 fn quantities(card: &EventCard) -> Vec<Quantity> {
     const LAW: &str = "(1 − f)·warm + f·cold(t)";
-    let hit_rate = |name, predicted, measured, tolerance| Quantity { name, formula: LAW, predicted, measured, tolerance: Tolerance::Points(tolerance) };
+    let hit_rate = |name, predicted, measured, tolerance| Quantity {
+        name,
+        formula: LAW,
+        predicted,
+        measured,
+        tolerance: Tolerance::Points(tolerance),
+    };
     let (measured, diff) = (card.remap_measured, card.remap_predicted);
     let recovered = match card.recovery_95 {
         Recovery::After { requests, .. } => Some(requests as f64),
@@ -78,10 +91,30 @@ fn quantities(card: &EventCard) -> Vec<Quantity> {
             measured: measured.map(|remap| remap.request_weighted),
             tolerance: Tolerance::Points(0.01),
         },
-        hit_rate("hit rate, first 1,000 gets", card.predicted.first_1k, card.first_1k, 0.03),
-        hit_rate("hit rate, first 5,000 gets", card.predicted.first_5k, card.first_5k, 0.015),
-        hit_rate("hit rate, first 10,000 gets", card.predicted.first_10k, card.first_10k, 0.015),
-        hit_rate("hit rate, first 20,000 gets", card.predicted.first_20k, card.first_20k, 0.015),
+        hit_rate(
+            "hit rate, first 1,000 gets",
+            card.predicted.first_1k,
+            card.first_1k,
+            0.03,
+        ),
+        hit_rate(
+            "hit rate, first 5,000 gets",
+            card.predicted.first_5k,
+            card.first_5k,
+            0.015,
+        ),
+        hit_rate(
+            "hit rate, first 10,000 gets",
+            card.predicted.first_10k,
+            card.first_10k,
+            0.015,
+        ),
+        hit_rate(
+            "hit rate, first 20,000 gets",
+            card.predicted.first_20k,
+            card.first_20k,
+            0.015,
+        ),
         hit_rate("lowest window", card.predicted.low, card.low, 0.03),
         Quantity {
             name: "requests back to 95 %",
@@ -101,26 +134,43 @@ fn quantities(card: &EventCard) -> Vec<Quantity> {
 }
 
 fn quantity_row(quantity: &Quantity) -> String {
-    let (Some(predicted), Some(measured)) = (quantity.predicted, quantity.measured) else { return String::new() };
-    let (show, difference, agrees, within): (fn(f64) -> String, String, bool, String) = match quantity.tolerance {
-        Tolerance::Points(tolerance) => (
-            |value| percent(Some(value)),
-            points(measured - predicted),
-            (measured - predicted).abs() <= tolerance,
-            format!("±{} pp", number::three_digits(tolerance * 100.0)),
-        ),
-        Tolerance::Factor(tolerance) => {
-            let ratio = measured / predicted;
-            // Nothing predicted and nothing measured is agreement.
-            let agrees = (ratio.is_nan() && measured == predicted) || (ratio >= 1.0 / tolerance && ratio <= tolerance);
-            let show = |value: f64| if value.is_finite() { short_count(value) } else { "never (∞)".to_owned() };
-            (show, times(ratio), agrees, format!("×/÷ {tolerance}"))
-        }
-        Tolerance::Bound(tolerance) => {
-            (|value| factor(Some(value)), times(measured / predicted), measured <= predicted * tolerance, "at most".to_owned())
-        }
+    let (Some(predicted), Some(measured)) = (quantity.predicted, quantity.measured) else {
+        return String::new();
     };
-    let (class, word) = if agrees { ("agrees", "agrees") } else { ("differs", "differs") };
+    let (show, difference, agrees, within): (fn(f64) -> String, String, bool, String) =
+        match quantity.tolerance {
+            Tolerance::Points(tolerance) => (
+                |value| percent(Some(value)),
+                points(measured - predicted),
+                (measured - predicted).abs() <= tolerance,
+                format!("±{} pp", number::three_digits(tolerance * 100.0)),
+            ),
+            Tolerance::Factor(tolerance) => {
+                let ratio = measured / predicted;
+                // Nothing predicted and nothing measured is agreement.
+                let agrees = (ratio.is_nan() && measured == predicted)
+                    || (ratio >= 1.0 / tolerance && ratio <= tolerance);
+                let show = |value: f64| {
+                    if value.is_finite() {
+                        short_count(value)
+                    } else {
+                        "never (∞)".to_owned()
+                    }
+                };
+                (show, times(ratio), agrees, format!("×/÷ {tolerance}"))
+            }
+            Tolerance::Bound(tolerance) => (
+                |value| factor(Some(value)),
+                times(measured / predicted),
+                measured <= predicted * tolerance,
+                "at most".to_owned(),
+            ),
+        };
+    let (class, word) = if agrees {
+        ("agrees", "agrees")
+    } else {
+        ("differs", "differs")
+    };
     format!(
         "<tr><th scope=\"row\">{}</th><td class=\"formula\">{}</td><td>{}</td><td>{}</td><td>{difference}</td><td class=\"{class}\">{word} <small>{within}</small></td></tr>\n",
         quantity.name,
@@ -131,7 +181,11 @@ fn quantity_row(quantity: &Quantity) -> String {
 }
 
 fn times(ratio: f64) -> String {
-    if ratio.is_finite() { format!("{}×", number::three_digits(ratio)) } else { UNKNOWN.to_owned() }
+    if ratio.is_finite() {
+        format!("{}×", number::three_digits(ratio))
+    } else {
+        UNKNOWN.to_owned()
+    }
 }
 
 /// Values checked, wrong ones, stale ones, errors.
@@ -142,12 +196,18 @@ pub(super) fn correctness(outcome: &Outcome) -> String {
     }
     let row = |name: &str, value: u64, meaning: &str, good: bool| {
         let class = if good { "" } else { " class=\"differs\"" };
-        format!("<tr><th scope=\"row\">{name}</th><td{class}>{}</td><td class=\"text\">{meaning}</td></tr>\n", count(value))
+        format!(
+            "<tr><th scope=\"row\">{name}</th><td{class}>{}</td><td class=\"text\">{meaning}</td></tr>\n",
+            count(value)
+        )
     };
     let per_phase: String = outcome
         .phases
         .iter()
-        .filter(|phase| phase.totals.errors + phase.totals.dropped + phase.totals.mismatches + phase.totals.stale_reads > 0)
+        .filter(|phase| {
+            phase.totals.errors + phase.totals.dropped + phase.totals.mismatches + phase.totals.stale_reads
+                > 0
+        })
         .map(|phase| {
             format!(
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
@@ -170,11 +230,36 @@ pub(super) fn correctness(outcome: &Outcome) -> String {
     };
     format!(
         "<section><h2>Correctness and errors</h2>\n<div class=\"scroll\"><table class=\"numbers\"><tbody>\n{}{}{}{}{}</tbody></table></div>\n{per_phase}</section>\n",
-        row("values checked", totals.verified, "hits whose value was held against the key and version that were stored", true),
-        row("wrong values", totals.mismatches, "another key’s value, a damaged one, or one never written", totals.mismatches == 0),
-        row("stale reads", totals.stale_reads, "a version older than one acknowledged before the read began", totals.stale_reads == 0),
-        row("errors", totals.errors, "error replies, broken connections, timeouts", totals.errors == 0),
-        row("dropped", totals.dropped, "arrivals never sent because too many were unanswered", totals.dropped == 0),
+        row(
+            "values checked",
+            totals.verified,
+            "hits whose value was held against the key and version that were stored",
+            true
+        ),
+        row(
+            "wrong values",
+            totals.mismatches,
+            "another key’s value, a damaged one, or one never written",
+            totals.mismatches == 0
+        ),
+        row(
+            "stale reads",
+            totals.stale_reads,
+            "a version older than one acknowledged before the read began",
+            totals.stale_reads == 0
+        ),
+        row(
+            "errors",
+            totals.errors,
+            "error replies, broken connections, timeouts",
+            totals.errors == 0
+        ),
+        row(
+            "dropped",
+            totals.dropped,
+            "arrivals never sent because too many were unanswered",
+            totals.dropped == 0
+        ),
     )
 }
 
@@ -185,12 +270,18 @@ pub(super) fn cases(cases: &[Case]) -> String {
     for case in cases {
         let name = format!("{} nodes, {}", case.nodes, case.event.replace('_', " "));
         if name != group {
-            let _ = writeln!(rows, "<tr class=\"group\"><th colspan=\"9\" scope=\"colgroup\">{}</th></tr>", esc(&name));
+            let _ = writeln!(
+                rows,
+                "<tr class=\"group\"><th colspan=\"9\" scope=\"colgroup\">{}</th></tr>",
+                esc(&name)
+            );
             group = name;
         }
         let reference = case.reference;
         let beside = |ours: Option<f64>, theirs: Option<f64>| {
-            let theirs = theirs.map_or(String::new(), |theirs| format!(" <small>{:.1}</small>", theirs * 100.0));
+            let theirs = theirs.map_or(String::new(), |theirs| {
+                format!(" <small>{:.1}</small>", theirs * 100.0)
+            });
             format!("{}{theirs}", percent(ours))
         };
         let verdict = match case.within_tolerance {
@@ -198,20 +289,34 @@ pub(super) fn cases(cases: &[Case]) -> String {
             Some(false) => "<td class=\"differs\">differs</td>",
             None => "<td></td>",
         };
-        let moved = case.remap_measured.or(case.remap_predicted).map(|remap| remap.key_fraction);
-        let recovery = case.recovery_requests.map_or("never".to_owned(), |requests| short_count(requests as f64));
-        let recovery_reference =
-            reference.map_or(String::new(), |reference| format!(" <small>{}</small>", short_count(reference.recovery_requests as f64)));
+        let moved = case
+            .remap_measured
+            .or(case.remap_predicted)
+            .map(|remap| remap.key_fraction);
+        let recovery = case
+            .recovery_requests
+            .map_or("never".to_owned(), |requests| short_count(requests as f64));
+        let recovery_reference = reference.map_or(String::new(), |reference| {
+            format!(
+                " <small>{}</small>",
+                short_count(reference.recovery_requests as f64)
+            )
+        });
         let _ = writeln!(
             rows,
             "<tr><th scope=\"row\">{}</th><td>{} <small>{}</small></td><td>{}</td><td>{}</td><td>{}<span class=\"barcell\">{}</span></td><td>{}</td><td>{recovery}{recovery_reference}</td>{verdict}</tr>",
             esc(&case.hash),
             percent(moved),
-            case.key_fraction_formula.map_or(String::new(), |formula| format!("{:.1}", formula * 100.0)),
+            case.key_fraction_formula
+                .map_or(String::new(), |formula| format!("{:.1}", formula * 100.0)),
             beside(case.warm, reference.map(|reference| reference.warm)),
             beside(case.first_5k, reference.map(|reference| reference.first_5k)),
             beside(case.first_20k, reference.map(|reference| reference.first_20k)),
-            svg::bar(case.first_20k.unwrap_or(0.0), reference.map(|reference| reference.first_20k), 1.0),
+            svg::bar(
+                case.first_20k.unwrap_or(0.0),
+                reference.map(|reference| reference.first_20k),
+                1.0
+            ),
             percent(case.predicted_20k),
         );
     }

@@ -21,7 +21,11 @@ pub(super) fn section(outcome: &Outcome) -> String {
     };
     let (held, all) = score(outcome);
     let counts = matches!(verdict, Verdict::Passed | Verdict::Failed | Verdict::Invalid);
-    let score = if all == 0 || !counts { String::new() } else { format!(" <span class=\"score\">{held}/{all}</span>") };
+    let score = if all == 0 || !counts {
+        String::new()
+    } else {
+        format!(" <span class=\"score\">{held}/{all}</span>")
+    };
     format!(
         "<header class=\"verdict {tone}\">\n<div class=\"title\"><span class=\"pill\"><span aria-hidden=\"true\">{mark}</span> {}{score}</span>\
          <h1>{}</h1><button type=\"button\" class=\"js\" id=\"theme\" aria-label=\"Switch between light and dark\">◐</button></div>\n\
@@ -38,25 +42,48 @@ pub(super) fn section(outcome: &Outcome) -> String {
 
 fn facts(outcome: &Outcome) -> String {
     let cluster = &outcome.cluster;
-    let requests = outcome.totals.offered.max(outcome.cases.iter().map(|case| case.requests).sum());
+    let requests = outcome
+        .totals
+        .offered
+        .max(outcome.cases.iter().map(|case| case.requests).sum());
     let nodes = match (cluster.nodes.len(), cluster.router) {
         (0, _) => String::new(),
-        (nodes, true) => format!("{nodes} nodes of {}, a router, {}", number::bytes(cluster.node_memory_bytes), cluster.hash),
-        (nodes, false) => format!("{nodes} nodes of {}, {}", number::bytes(cluster.node_memory_bytes), cluster.hash),
+        (nodes, true) => format!(
+            "{nodes} nodes of {}, a router, {}",
+            number::bytes(cluster.node_memory_bytes),
+            cluster.hash
+        ),
+        (nodes, false) => format!(
+            "{nodes} nodes of {}, {}",
+            number::bytes(cluster.node_memory_bytes),
+            cluster.hash
+        ),
     };
     let generator = &outcome.generator;
     let health = if generator.valid {
-        format!("on schedule: 99 % within {} ms, {} dropped", millis(generator.lag_p99_us), count(outcome.totals.dropped))
+        format!(
+            "on schedule: 99 % within {} ms, {} dropped",
+            millis(generator.lag_p99_us),
+            count(outcome.totals.dropped)
+        )
     } else {
         "could not keep its schedule".to_owned()
     };
     let facts = [
         ("Cluster", nodes),
         ("Load", outcome.workload.describe.clone()),
-        ("Requests", format!("{} in {}", count(requests), seconds(outcome.elapsed_seconds))),
+        (
+            "Requests",
+            format!("{} in {}", count(requests), seconds(outcome.elapsed_seconds)),
+        ),
         ("Hit rate, whole run", percent(outcome.totals.hit_rate())),
         ("Generator", health),
-        ("Started", clock::utc_text(outcome.started_unix_seconds).replace('T', " ").replace('Z', " UTC")),
+        (
+            "Started",
+            clock::utc_text(outcome.started_unix_seconds)
+                .replace('T', " ")
+                .replace('Z', " UTC"),
+        ),
         ("Seed", outcome.seed.to_string()),
     ];
     let cells = facts
@@ -83,7 +110,10 @@ fn expectations(outcome: &Outcome) -> String {
             esc(&threshold.detail)
         )
     });
-    format!("<ul class=\"expectations\">\n{}</ul>\n", items.collect::<String>())
+    format!(
+        "<ul class=\"expectations\">\n{}</ul>\n",
+        items.collect::<String>()
+    )
 }
 
 fn command(outcome: &Outcome) -> String {

@@ -8,8 +8,8 @@ mod parse;
 
 use std::fmt::Write as _;
 
-pub use metric::{PHASE_METRICS, PhaseMetric, RUN_METRICS, RunMetric, Unit};
 pub(super) use metric::is_reserved;
+pub use metric::{PHASE_METRICS, PhaseMetric, RUN_METRICS, RunMetric, Unit};
 pub use parse::{Mistake, parse};
 
 use crate::measure::outcome::{Outcome, ThresholdResult};
@@ -48,11 +48,24 @@ struct Term {
 enum TermKind {
     Number(f64),
     Run(&'static RunMetric),
-    Phase { phase: String, metric: &'static PhaseMetric },
+    Phase {
+        phase: String,
+        metric: &'static PhaseMetric,
+    },
     /// Percentile (0 to 1) of the response time of a phase; the whole run if the name is empty.
-    Latency { phase: String, quantile: f64 },
-    Binary { operator: Arithmetic, left: Box<Term>, right: Box<Term> },
-    Call { function: Function, arguments: Vec<Term> },
+    Latency {
+        phase: String,
+        quantile: f64,
+    },
+    Binary {
+        operator: Arithmetic,
+        left: Box<Term>,
+        right: Box<Term>,
+    },
+    Call {
+        function: Function,
+        arguments: Vec<Term>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +101,15 @@ impl Operator {
             Self::LessOrEqual => left <= right,
             Self::Greater => left > right,
             Self::GreaterOrEqual => left >= right,
-            #[expect(clippy::float_cmp, reason = "`==` in a threshold is for counts and flags, which are exact")]
+            #[expect(
+                clippy::float_cmp,
+                reason = "`==` in a threshold is for counts and flags, which are exact"
+            )]
             Self::Equal => left == right,
-            #[expect(clippy::float_cmp, reason = "`!=` in a threshold is for counts and flags, which are exact")]
+            #[expect(
+                clippy::float_cmp,
+                reason = "`!=` in a threshold is for counts and flags, which are exact"
+            )]
             Self::NotEqual => left != right && !left.is_nan() && !right.is_nan(),
         }
     }
@@ -104,7 +123,11 @@ impl Term {
             TermKind::Run(metric) => (metric.read)(outcome),
             TermKind::Phase { phase, metric } => metric.value(outcome, phase),
             TermKind::Latency { phase, quantile } => metric::latency(outcome, phase, *quantile),
-            TermKind::Binary { operator, left, right } => {
+            TermKind::Binary {
+                operator,
+                left,
+                right,
+            } => {
                 let (left, right) = (left.value(outcome)?, right.value(outcome)?);
                 Some(match operator {
                     Arithmetic::Add => left + right,
@@ -114,7 +137,10 @@ impl Term {
                 })
             }
             TermKind::Call { function, arguments } => {
-                let values: Vec<f64> = arguments.iter().map(|term| term.value(outcome)).collect::<Option<_>>()?;
+                let values: Vec<f64> = arguments
+                    .iter()
+                    .map(|term| term.value(outcome))
+                    .collect::<Option<_>>()?;
                 Some(match function {
                     Function::Abs => values.first()?.abs(),
                     Function::Min => values.into_iter().fold(f64::INFINITY, f64::min),
@@ -133,14 +159,19 @@ impl Term {
                 names.push(format!("{phase}.{}", metric.name));
             }
             TermKind::Latency { phase, .. } if self.value(outcome).is_none() => {
-                names.push(format!("latency of {}", if phase.is_empty() { "the run" } else { phase }));
+                names.push(format!(
+                    "latency of {}",
+                    if phase.is_empty() { "the run" } else { phase }
+                ));
             }
             TermKind::Run(_) | TermKind::Phase { .. } | TermKind::Latency { .. } => {}
             TermKind::Binary { left, right, .. } => {
                 left.missing(outcome, names);
                 right.missing(outcome, names);
             }
-            TermKind::Call { arguments, .. } => arguments.iter().for_each(|term| term.missing(outcome, names)),
+            TermKind::Call { arguments, .. } => {
+                arguments.iter().for_each(|term| term.missing(outcome, names))
+            }
         }
     }
 }
@@ -170,8 +201,16 @@ impl Condition {
             if !detail.is_empty() {
                 detail.push_str(" and ");
             }
-            let Comparison { left, operator, right } = comparison;
-            let unit = if left.unit == Unit::Number { right.unit } else { left.unit };
+            let Comparison {
+                left,
+                operator,
+                right,
+            } = comparison;
+            let unit = if left.unit == Unit::Number {
+                right.unit
+            } else {
+                left.unit
+            };
             if let (Some(a), Some(b)) = (left.value(outcome), right.value(outcome)) {
                 passed &= operator.holds(a, b);
                 let _ = write!(detail, "{} {} {}", unit.text(a), operator.text(), unit.text(b));
