@@ -130,6 +130,7 @@ fn take(whole: &mut Outcome, case: Outcome) {
         (&mut sum.sets, part.sets),
         (&mut sum.deletes, part.deletes),
         (&mut sum.fills, part.fills),
+        (&mut sum.fill_errors, part.fill_errors),
         (&mut sum.coalesced, part.coalesced),
         (&mut sum.errors, part.errors),
         (&mut sum.timeouts, part.timeouts),

@@ -661,7 +661,11 @@ impl Core for Lookaside {
     }
 
     fn failed(&mut self, at: At, ticket: Ticket, why: Failure) {
-        self.recorder.error(why == Failure::Timeout);
+        if ticket.kind == Kind::Fill {
+            self.recorder.count(|totals| totals.fill_errors += 1);
+        } else {
+            self.recorder.error(why == Failure::Timeout);
+        }
         match ticket.kind {
             Kind::Get => {
                 self.end_get(at.now, ticket, GetEnd::Error);

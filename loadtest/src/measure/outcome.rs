@@ -110,6 +110,8 @@ pub struct Totals {
     pub deletes: u64,
     /// Sets that filled a miss.
     pub fills: u64,
+    /// Fills that the cache refused or did not answer. The user has the value already: no error of a request.
+    pub fill_errors: u64,
     /// Gets that waited for a fill of the same key already on its way, then were sent again (replay only).
     pub coalesced: u64,
     /// Error replies, broken connections and timeouts, all operations.
