@@ -12,9 +12,16 @@ fn run(toml: &str) -> Outcome {
     let scenario = scenario::from_text("small.toml", toml, &Overrides::default())
         .unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
     let logs = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (_interrupted, interrupt) = tokio::sync::watch::channel(false);
-    let stage = Stage { logs: Path::new(logs.path()).to_owned(), observer: Arc::new(Silent), interrupt };
+    let stage = Stage {
+        logs: Path::new(logs.path()).to_owned(),
+        observer: Arc::new(Silent),
+        interrupt,
+    };
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, conduct::run(&scenario, &stage));
     outcome.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -47,12 +54,25 @@ requests = 20_000
 fn check(outcome: &Outcome) {
     let totals = &outcome.totals;
     assert_eq!(totals.offered, 50_000);
-    assert_eq!((totals.mismatches, totals.stale_reads, totals.errors), (0, 0, 0), "{:?}", outcome.mismatch_examples);
+    assert_eq!(
+        (totals.mismatches, totals.stale_reads, totals.errors),
+        (0, 0, 0),
+        "{:?}",
+        outcome.mismatch_examples
+    );
     assert_eq!(totals.verified, totals.hits);
     assert_eq!(totals.misses_by_reason.misses(), totals.misses);
-    assert_eq!(totals.misses_by_reason.evicted, 0, "{:?}", totals.misses_by_reason);
+    assert_eq!(
+        totals.misses_by_reason.evicted, 0,
+        "{:?}",
+        totals.misses_by_reason
+    );
     let json = serde_json::to_string(outcome).unwrap();
-    assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), *outcome, "run.json says everything");
+    assert_eq!(
+        serde_json::from_str::<Outcome>(&json).unwrap(),
+        *outcome,
+        "run.json says everything"
+    );
 }
 
 #[test]
@@ -65,13 +85,33 @@ fn a_node_that_joins_takes_its_share_and_no_other_key() {
         check(&outcome);
         let card = &outcome.events[0];
         let (predicted, measured) = (card.remap_predicted.unwrap(), card.remap_measured.unwrap());
-        assert_eq!(predicted, measured, "{place}: the live cluster moves what the topologies say");
-        assert!(measured.keys > 1_000 && measured.moved > 0, "{place}: {measured:?}");
-        assert!((card.remap_all.unwrap().key_fraction - 0.25).abs() < 0.04, "{place}: {card:?}");
-        assert_eq!(card.at_request, outcome.phases[2].start_request, "{place}: exactly between two requests");
-        assert!(card.misses.remapped > 0 && card.misses.node_cold == 0, "{place}: {:?}", card.misses);
+        assert_eq!(
+            predicted, measured,
+            "{place}: the live cluster moves what the topologies say"
+        );
+        assert!(
+            measured.keys > 1_000 && measured.moved > 0,
+            "{place}: {measured:?}"
+        );
+        assert!(
+            (card.remap_all.unwrap().key_fraction - 0.25).abs() < 0.04,
+            "{place}: {card:?}"
+        );
+        assert_eq!(
+            card.at_request, outcome.phases[2].start_request,
+            "{place}: exactly between two requests"
+        );
+        assert!(
+            card.misses.remapped > 0 && card.misses.node_cold == 0,
+            "{place}: {:?}",
+            card.misses
+        );
         assert!(card.unaffected.rate() > card.affected.rate(), "{place}: {card:?}");
-        assert!(matches!(card.recovery_95, Recovery::After { .. }), "{place}: {:?}", card.recovery_95);
+        assert!(
+            matches!(card.recovery_95, Recovery::After { .. }),
+            "{place}: {:?}",
+            card.recovery_95
+        );
     }
 }
 
@@ -84,9 +124,16 @@ fn a_flush_makes_every_key_cold_and_the_first_misses_say_so() {
     check(&outcome);
     let card = &outcome.events[0];
     assert!(card.first_1k.unwrap() < card.warm.unwrap() - 0.2, "{card:?}");
-    assert!((card.first_5k.unwrap() - card.predicted.first_5k.unwrap()).abs() < 0.05, "{card:?}");
+    assert!(
+        (card.first_5k.unwrap() - card.predicted.first_5k.unwrap()).abs() < 0.05,
+        "{card:?}"
+    );
     assert_eq!(outcome.totals.misses_by_reason.remapped, 0);
-    assert!(outcome.totals.misses_by_reason.node_cold > 500, "{:?}", outcome.totals.misses_by_reason);
+    assert!(
+        outcome.totals.misses_by_reason.node_cold > 500,
+        "{:?}",
+        outcome.totals.misses_by_reason
+    );
 }
 
 #[test]

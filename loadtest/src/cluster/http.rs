@@ -14,19 +14,27 @@ const ANSWER_LEN_MAX: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     #[error("http://{address}{path}: {source}")]
-    Io { address: SocketAddr, path: String, source: io::Error },
+    Io {
+        address: SocketAddr,
+        path: String,
+        source: io::Error,
+    },
     #[error("http://{address}{path} answered {status}: {body}")]
-    Status { address: SocketAddr, path: String, status: u16, body: String },
+    Status {
+        address: SocketAddr,
+        path: String,
+        status: u16,
+        body: String,
+    },
 }
 
 /// Sends a request with a body (none for GET) and returns the body of a 2xx answer.
-pub async fn request(
-    method: &str,
-    address: SocketAddr,
-    path: &str,
-    body: &str,
-) -> Result<String, HttpError> {
-    let fail = |source| HttpError::Io { address, path: path.to_owned(), source };
+pub async fn request(method: &str, address: SocketAddr, path: &str, body: &str) -> Result<String, HttpError> {
+    let fail = |source| HttpError::Io {
+        address,
+        path: path.to_owned(),
+        source,
+    };
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         let head = format!(
@@ -48,9 +56,15 @@ pub async fn request(
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     match status {
         Some(200..=299) => Ok(body.to_owned()),
-        Some(status) => {
-            Err(HttpError::Status { address, path: path.to_owned(), status, body: body.trim().to_owned() })
-        }
-        None => Err(fail(io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP"))),
+        Some(status) => Err(HttpError::Status {
+            address,
+            path: path.to_owned(),
+            status,
+            body: body.trim().to_owned(),
+        }),
+        None => Err(fail(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the answer is no HTTP",
+        ))),
     }
 }

@@ -32,7 +32,10 @@ pub enum ClusterError {
     #[error("{address}: no such address")]
     Address { address: String },
     #[error("{action} needs {needs}")]
-    Impossible { action: &'static str, needs: &'static str },
+    Impossible {
+        action: &'static str,
+        needs: &'static str,
+    },
     #[error("there is no node {0}")]
     NoNode(String),
     #[error("the folder for logs could not be made: {0}")]
@@ -103,15 +106,29 @@ impl Cluster {
             hash: spec.hash,
             logs: logs.to_owned(),
         };
-        if let ClusterMode::Attach { router, router_admin, nodes } = &spec.mode {
+        if let ClusterMode::Attach {
+            router,
+            router_admin,
+            nodes,
+        } = &spec.mode
+        {
             for text in nodes {
                 let (name, address) = text.split_once('=').unwrap_or((text, text));
                 let address = resolve(address)?;
-                cluster.nodes.push(Node { name: name.to_owned(), address, member: true, body: Body::Elsewhere });
+                cluster.nodes.push(Node {
+                    name: name.to_owned(),
+                    address,
+                    member: true,
+                    body: Body::Elsewhere,
+                });
             }
             if let Some(router) = router {
                 let admin = router_admin.as_deref().map(resolve).transpose()?;
-                cluster.router = Some(Router { address: resolve(router)?, admin, body: Body::Elsewhere });
+                cluster.router = Some(Router {
+                    address: resolve(router)?,
+                    admin,
+                    body: Body::Elsewhere,
+                });
             }
             return Ok(cluster);
         }
@@ -165,13 +182,20 @@ impl Cluster {
     /// Numbers of the nodes in the pool, in the list's order.
     #[must_use]
     pub fn members(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|number| self.nodes[*number].member).collect()
+        (0..self.nodes.len())
+            .filter(|number| self.nodes[*number].member)
+            .collect()
     }
 
     /// The pool's topology with these members and this hash.
     #[must_use]
     pub fn topology(&self, members: &[usize], hash: HashKind) -> Topology {
-        Topology::new(hash, members.iter().map(|number| Server::new(self.nodes[*number].name.as_str())))
+        Topology::new(
+            hash,
+            members
+                .iter()
+                .map(|number| Server::new(self.nodes[*number].name.as_str())),
+        )
     }
 
     // ---- changing ----
@@ -181,7 +205,12 @@ impl Cluster {
         let number = self.nodes.len();
         let name = ClusterSpec::node_name(number);
         let (address, body) = self.bring_up(&name, None).await?;
-        self.nodes.push(Node { name, address, member: false, body });
+        self.nodes.push(Node {
+            name,
+            address,
+            member: false,
+            body,
+        });
         Ok(number)
     }
 
@@ -210,11 +239,16 @@ impl Cluster {
             let (name, address) = (self.nodes[*number].name.clone(), self.nodes[*number].address);
             flushes.spawn(async move {
                 let flush = async { NodeClient::connect(address).await?.flush_all().await };
-                flush.await.map_err(|source| ClusterError::Node { node: name, source })
+                flush
+                    .await
+                    .map_err(|source| ClusterError::Node { node: name, source })
             });
         }
         while let Some(flushed) = flushes.join_next().await {
-            flushed.map_err(|source| ClusterError::Node { node: "?".into(), source: source.into() })??;
+            flushed.map_err(|source| ClusterError::Node {
+                node: "?".into(),
+                source: source.into(),
+            })??;
         }
         Ok(())
     }
@@ -257,7 +291,11 @@ impl Cluster {
         while endings.join_next().await.is_some() {}
     }
 
-    async fn bring_up(&self, name: &str, again: Option<SocketAddr>) -> Result<(SocketAddr, Body), ClusterError> {
+    async fn bring_up(
+        &self,
+        name: &str,
+        again: Option<SocketAddr>,
+    ) -> Result<(SocketAddr, Body), ClusterError> {
         let node = &self.spec.node;
         let listen = again.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
         if self.spec.mode == ClusterMode::Embedded {
@@ -267,23 +305,28 @@ impl Cluster {
                 memory_limit_bytes: node.memory_bytes,
                 ..cache_node::embedded::Config::embedded()
             };
-            let handle = cache_node::embedded::start(config)
-                .map_err(|error| ClusterError::Embedded { what: name.to_owned(), why: error.to_string() })?;
+            let handle = cache_node::embedded::start(config).map_err(|error| ClusterError::Embedded {
+                what: name.to_owned(),
+                why: error.to_string(),
+            })?;
             return Ok((handle.addr(), Body::Node(handle)));
         }
         let (program, port) = match &node.program {
             Some(path) => {
                 let port = match again {
                     Some(address) => address.port(),
-                    None => process::free_port()
-                        .map_err(|source| ClusterError::Node { node: name.to_owned(), source })?,
+                    None => process::free_port().map_err(|source| ClusterError::Node {
+                        node: name.to_owned(),
+                        source,
+                    })?,
                 };
                 (Program::Memcached(path.clone()), port)
             }
             None => (Program::Own("cache-node"), listen.port()),
         };
-        let mut args: Vec<String> =
-            ["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"].map(str::to_owned).into();
+        let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"]
+            .map(str::to_owned)
+            .into();
         let mebibytes = node.memory_bytes.div_ceil(1 << 20).max(1);
         args.extend(["-m", &mebibytes.to_string(), "-t", &node.threads.to_string()].map(str::to_owned));
         if matches!(program, Program::Memcached(_)) && rustix::process::getuid().is_root() {
@@ -296,25 +339,46 @@ impl Cluster {
     }
 
     async fn start_router(&mut self) -> Result<(), ClusterError> {
-        let Some(spec) = &self.spec.router else { return Ok(()) };
-        let servers: Vec<String> =
-            self.nodes.iter().map(|node| format!("{}={}", node.name, node.address)).collect();
+        let Some(spec) = &self.spec.router else {
+            return Ok(());
+        };
+        let servers: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("{}={}", node.name, node.address))
+            .collect();
         let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", "0", "--admin", "127.0.0.1:0"]
             .map(str::to_owned)
             .into();
-        args.extend(["-t".to_owned(), spec.threads.to_string(), "--sharded".to_owned(), servers.join(",")]);
+        args.extend([
+            "-t".to_owned(),
+            spec.threads.to_string(),
+            "--sharded".to_owned(),
+            servers.join(","),
+        ]);
         args.extend(["--hash".to_owned(), self.hash.to_string()]);
         args.extend(spec.args.iter().cloned());
         self.router = Some(if self.spec.mode == ClusterMode::Embedded {
-            let embedded = |why: String| ClusterError::Embedded { what: "router".into(), why };
+            let embedded = |why: String| ClusterError::Embedded {
+                what: "router".into(),
+                why,
+            };
             args.insert(0, "router".to_owned());
             let options = router::Options::read(args).map_err(|error| embedded(error.to_string()))?;
             let handle = router::embedded::start(options).map_err(|error| embedded(format!("{error:#}")))?;
-            Router { address: handle.addr(), admin: handle.admin_addr(), body: Body::Router(handle) }
+            Router {
+                address: handle.addr(),
+                admin: handle.admin_addr(),
+                body: Body::Router(handle),
+            }
         } else {
             let process =
                 Process::start(&Program::Own("router"), &args, &self.logs.join("router.log")).await?;
-            Router { address: process.address, admin: process.admin, body: Body::Process(process) }
+            Router {
+                address: process.address,
+                admin: process.admin,
+                body: Body::Process(process),
+            }
         });
         Ok(())
     }
@@ -333,5 +397,7 @@ async fn end(body: Body, at_once: bool) {
 
 fn resolve(address: &str) -> Result<SocketAddr, ClusterError> {
     let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
-    found.ok_or_else(|| ClusterError::Address { address: address.to_owned() })
+    found.ok_or_else(|| ClusterError::Address {
+        address: address.to_owned(),
+    })
 }

@@ -24,7 +24,9 @@ impl NodeClient {
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = tokio::time::timeout(TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     /// The general statistics by name.

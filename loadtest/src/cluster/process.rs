@@ -56,7 +56,10 @@ impl Process {
     /// Starts a program and waits until it takes clients. What it writes on standard error goes to `log`.
     pub async fn start(program: &Program, args: &[String], log: &Path) -> Result<Self, ProcessError> {
         let name = program.name();
-        let spawn = |source| ProcessError::Spawn { program: name.clone(), source };
+        let spawn = |source| ProcessError::Spawn {
+            program: name.clone(),
+            source,
+        };
         let log_file = File::create(log).map_err(spawn)?;
         match program {
             Program::Own(command) => {
@@ -71,19 +74,34 @@ impl Process {
                     .map_err(spawn)?;
                 let line = tokio::time::timeout(READY_TIMEOUT, first_line(&mut child))
                     .await
-                    .map_err(|_elapsed| ProcessError::Late { program: name.clone() })?
+                    .map_err(|_elapsed| ProcessError::Late {
+                        program: name.clone(),
+                    })?
                     .map_err(spawn)?;
                 if line.is_empty() {
-                    return Err(ProcessError::Ended { program: name, why: tail(log) });
+                    return Err(ProcessError::Ended {
+                        program: name,
+                        why: tail(log),
+                    });
                 }
                 let found = |key: &str| {
-                    line.split(' ').find_map(|word| word.strip_prefix(key)).and_then(|text| text.trim().parse().ok())
+                    line.split(' ')
+                        .find_map(|word| word.strip_prefix(key))
+                        .and_then(|text| text.trim().parse().ok())
                 };
                 let Some(address) = found("tcp=").filter(|_| line.starts_with("ready ")) else {
-                    return Err(ProcessError::Unready { program: name, line: line.trim().to_owned() });
+                    return Err(ProcessError::Unready {
+                        program: name,
+                        line: line.trim().to_owned(),
+                    });
                 };
                 let pid = child.id().unwrap_or_default();
-                Ok(Self { child, pid, address, admin: found("admin=") })
+                Ok(Self {
+                    child,
+                    pid,
+                    address,
+                    admin: found("admin="),
+                })
             }
             Program::Memcached(path) => {
                 let child = Command::new(path)
@@ -94,13 +112,24 @@ impl Process {
                     .kill_on_drop(true)
                     .spawn()
                     .map_err(spawn)?;
-                let port = args.iter().skip_while(|arg| *arg != "-p").nth(1).and_then(|port| port.parse().ok());
+                let port = args
+                    .iter()
+                    .skip_while(|arg| *arg != "-p")
+                    .nth(1)
+                    .and_then(|port| port.parse().ok());
                 let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.unwrap_or(11211));
                 let pid = child.id().unwrap_or_default();
-                let mut process = Self { child, pid, address, admin: None };
+                let mut process = Self {
+                    child,
+                    pid,
+                    address,
+                    admin: None,
+                };
                 tokio::time::timeout(READY_TIMEOUT, process.answers(log))
                     .await
-                    .map_err(|_elapsed| ProcessError::Late { program: name.clone() })?
+                    .map_err(|_elapsed| ProcessError::Late {
+                        program: name.clone(),
+                    })?
                     .map_err(|why| ProcessError::Ended { program: name, why })?;
                 Ok(process)
             }
@@ -134,7 +163,10 @@ impl Process {
             // Between the two it can only become a zombie of ours, never another process.
             let _ = rustix::process::kill_process(pid, Signal::TERM);
         }
-        if tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.child.wait())
+            .await
+            .is_err()
+        {
             self.kill().await;
         }
     }
@@ -167,7 +199,12 @@ async fn first_line(child: &mut Child) -> io::Result<String> {
 fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let end = String::from_utf8_lossy(&text[text.len().saturating_sub(LOG_TAIL)..]).into_owned();
-    let line = end.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+    let line = end
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("it said nothing")
+        .to_owned();
     line.trim().to_owned()
 }
 

@@ -34,9 +34,16 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
             TraceSource::TwitterC52 => Trace::twitter_c52(spec.limit)?,
             TraceSource::File(path) => Trace::open(path, spec.limit)?,
         };
-        let lens_fixed = trace.rows.iter().all(|row| row.value_len == trace.keys.value_len(row.key));
-        let describe =
-            format!("trace {}, {} requests, {} keys", trace.name, trace.rows.len(), trace.keys.len());
+        let lens_fixed = trace
+            .rows
+            .iter()
+            .all(|row| row.value_len == trace.keys.value_len(row.key));
+        let describe = format!(
+            "trace {}, {} requests, {} keys",
+            trace.name,
+            trace.rows.len(),
+            trace.keys.len()
+        );
         return Ok(Prepared {
             footprint_bytes: trace.keys.footprint_bytes(),
             keys: Arc::new(trace.keys),
@@ -52,9 +59,10 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
             Popularity::zipf(n, alpha, seed).ok_or_else(|| RunError::Popularity(format!("zipf {alpha}")))?,
             format!("zipf {alpha}"),
         ),
-        Wanted::Hotspot { data, ops } => {
-            (Popularity::hotspot(n, data, ops, seed), format!("hot spot {ops} of requests to {data} of keys"))
-        }
+        Wanted::Hotspot { data, ops } => (
+            Popularity::hotspot(n, data, ops, seed),
+            format!("hot spot {ops} of requests to {data} of keys"),
+        ),
         Wanted::Trace(_) => unreachable!("returned above"),
     };
     let count = u32::try_from(n).map_err(|_too_many| RunError::Popularity(format!("{n} keys")))?;
@@ -75,7 +83,11 @@ impl Prepared {
     pub fn source(&self, scenario: &Scenario) -> Source {
         let repeat = matches!(&scenario.workload.popularity, Wanted::Trace(spec) if spec.repeat);
         match (&self.rows, &self.popularity) {
-            (Some(rows), _) => Source::Replay { rows: Arc::clone(rows), position: 0, repeat },
+            (Some(rows), _) => Source::Replay {
+                rows: Arc::clone(rows),
+                position: 0,
+                repeat,
+            },
             (None, Some(popularity)) => Source::Drawn {
                 popularity: popularity.clone(),
                 mix: scenario.workload.mix,
@@ -107,10 +119,17 @@ impl Prepared {
 pub(super) fn pace(scenario: &Scenario, now: Nanos) -> Pace {
     match scenario.load.mode {
         LoadMode::Open { rate, arrival } => Pace::Open {
-            schedule: Box::new(Schedule::new(arrival, rate, now, stream(scenario.seed, "arrivals", 0))),
+            schedule: Box::new(Schedule::new(
+                arrival,
+                rate,
+                now,
+                stream(scenario.seed, "arrivals", 0),
+            )),
             max_in_flight: scenario.load.max_in_flight,
         },
-        LoadMode::Closed { pipeline } => Pace::Closed { window: pipeline * scenario.load.connections },
+        LoadMode::Closed { pipeline } => Pace::Closed {
+            window: pipeline * scenario.load.connections,
+        },
     }
 }
 

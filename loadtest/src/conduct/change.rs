@@ -48,22 +48,39 @@ pub(super) fn owners(
     members: &[usize],
 ) -> Result<Arc<[u16]>, RunError> {
     let placement = Placement::new(topology)?;
-    let numbers: Vec<u16> =
-        members.iter().map(|number| u16::try_from(*number).expect("at most a few dozen nodes")).collect();
+    let numbers: Vec<u16> = members
+        .iter()
+        .map(|number| u16::try_from(*number).expect("at most a few dozen nodes"))
+        .collect();
     let mut scratch = Vec::new();
     let keys = &prepared.keys;
-    Ok((0..keys.len()).map(|key| numbers[placement.owner(keys.text(key, &mut scratch))]).collect())
+    Ok((0..keys.len())
+        .map(|key| numbers[placement.owner(keys.text(key, &mut scratch))])
+        .collect())
 }
 
 /// Works it out. Takes milliseconds to seconds, by the number of keys: not for the driving thread.
 pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, RunError> {
-    let Question { old, new, new_members, lost, owners: owners_before, gets, upcoming, warm } = question;
+    let Question {
+        old,
+        new,
+        new_members,
+        lost,
+        owners: owners_before,
+        gets,
+        upcoming,
+        warm,
+    } = question;
     let moved_at_all = old != new;
-    let owners_after =
-        if moved_at_all { owners(prepared, &new, &new_members)? } else { Arc::clone(&owners_before) };
+    let owners_after = if moved_at_all {
+        owners(prepared, &new, &new_members)?
+    } else {
+        Arc::clone(&owners_before)
+    };
     let moved = |key: usize| owners_before[key] != owners_after[key];
-    let affected: Arc<[bool]> =
-        (0..owners_before.len()).map(|key| moved(key) || lost.contains(&owners_before[key])).collect();
+    let affected: Arc<[bool]> = (0..owners_before.len())
+        .map(|key| moved(key) || lost.contains(&owners_before[key]))
+        .collect();
     let remap = moved_at_all.then(|| remap_of((0..gets.len()).filter(|key| gets[*key] > 0), &gets, moved));
     // By keys, not by requests: the few keys that carry much of the load are back after one miss each, so weighing
     // them by their requests would predict a dip that lasts. (`remap` tells both shares.)
@@ -84,7 +101,12 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         },
     });
     Ok(Planned {
-        change: Change { owners: owners_after, lost, affected, mixture },
+        change: Change {
+            owners: owners_after,
+            lost,
+            affected,
+            mixture,
+        },
         remap,
         formula: moved_at_all.then(|| cluster::predict::remapped(&old, &new)),
         owners_before,
@@ -104,7 +126,13 @@ fn remap_of(keys: impl Iterator<Item = usize>, gets: &[u32], moved: impl Fn(usiz
             moved_weight += gets;
         }
     }
-    let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let share = |part: u64, whole: u64| {
+        if whole == 0 {
+            0.0
+        } else {
+            part as f64 / whole as f64
+        }
+    };
     Remap {
         keys: n,
         moved: moved_n,
@@ -122,8 +150,9 @@ pub(super) struct Residency {
 
 /// The keys worth looking at: stored ones, the most asked for first, since those will be asked for again.
 pub(super) fn sample(core: &Lookaside, gets: &[u32], count: usize) -> Vec<u32> {
-    let mut keys: Vec<u32> =
-        (0..u32::try_from(gets.len()).unwrap_or(u32::MAX)).filter(|key| core.is_stored(*key)).collect();
+    let mut keys: Vec<u32> = (0..u32::try_from(gets.len()).unwrap_or(u32::MAX))
+        .filter(|key| core.is_stored(*key))
+        .collect();
     keys.sort_by_key(|key| std::cmp::Reverse(gets[*key as usize]));
     keys.truncate(count);
     keys
@@ -132,10 +161,18 @@ pub(super) fn sample(core: &Lookaside, gets: &[u32], count: usize) -> Vec<u32> {
 /// Looks into every running node. `None` if one does not answer, or speaks no meta commands.
 pub(super) async fn look(cluster: &Cluster, prepared: &Prepared, keys: Vec<u32>) -> Option<Residency> {
     let mut scratch = Vec::new();
-    let texts: Vec<Vec<u8>> = keys.iter().map(|key| prepared.keys.text(*key, &mut scratch).to_vec()).collect();
+    let texts: Vec<Vec<u8>> = keys
+        .iter()
+        .map(|key| prepared.keys.text(*key, &mut scratch).to_vec())
+        .collect();
     let mut holders = vec![0_u64; keys.len()];
     // Numbers past the 64th have no bit; a cluster that large is not looked into.
-    for (number, node) in cluster.nodes().iter().enumerate().filter(|(_, node)| node.is_up()) {
+    for (number, node) in cluster
+        .nodes()
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.is_up())
+    {
         let bit = 1_u64.checked_shl(u32::try_from(number).ok()?)?;
         let held = match NodeClient::connect(node.address).await {
             Ok(mut client) => client.holds(&texts).await,
@@ -173,12 +210,16 @@ pub(super) fn compare(
                 && core.is_stored(before.keys[*at])
         })
         .collect();
-    let gets: Vec<u32> = clean.iter().map(|at| planned.gets_before[before.keys[*at] as usize]).collect();
+    let gets: Vec<u32> = clean
+        .iter()
+        .map(|at| planned.gets_before[before.keys[*at] as usize])
+        .collect();
     let predicted = remap_of(0..clean.len(), &gets, |n| {
         let key = before.keys[clean[n]] as usize;
         planned.owners_before[key] != planned.change.owners[key]
     });
-    let measured =
-        remap_of(0..clean.len(), &gets, |n| after.holders[clean[n]] & !before.holders[clean[n]] != 0);
+    let measured = remap_of(0..clean.len(), &gets, |n| {
+        after.holders[clean[n]] & !before.holders[clean[n]] != 0
+    });
     (predicted, measured)
 }

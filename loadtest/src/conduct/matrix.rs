@@ -29,14 +29,28 @@ pub(super) async fn run(
     whole.generator.valid = true;
     for case in &matrix.cases {
         // Losing everything costs the same wherever keys live: once is enough.
-        let hashes = if case.action == Action::Flush { &matrix.hashes[..1] } else { &matrix.hashes[..] };
+        let hashes = if case.action == Action::Flush {
+            &matrix.hashes[..1]
+        } else {
+            &matrix.hashes[..]
+        };
         for hash in hashes {
             let single = single(scenario, case, *hash);
             let elapsed = clock::now().saturating_duration_since(started);
-            stage.observer.update(Update::Log { elapsed, text: format!("case {}, {hash}", case.name) });
+            stage.observer.update(Update::Log {
+                elapsed,
+                text: format!("case {}, {hash}", case.name),
+            });
             let outcome = timeline::run(&single, prepared, stage).await?;
-            let name = if hashes.len() == 1 { "any".to_owned() } else { hash.to_string() };
-            let expected = case.expected.iter().find(|expected| expected.hash.is_none_or(|named| named == *hash));
+            let name = if hashes.len() == 1 {
+                "any".to_owned()
+            } else {
+                hash.to_string()
+            };
+            let expected = case
+                .expected
+                .iter()
+                .find(|expected| expected.hash.is_none_or(|named| named == *hash));
             whole.cases.push(tell(case, name, expected, &outcome));
             take(&mut whole, outcome);
             if whole.interrupted {
@@ -64,12 +78,19 @@ fn single(scenario: &Scenario, case: &MatrixCase, hash: cluster::HashKind) -> Sc
         length: PhaseLength::Requests(requests),
     };
     single.phases = vec![
-        phase("fill", PhaseKind::Warmup, case.warm_requests - case.baseline_requests.min(case.warm_requests)),
+        phase(
+            "fill",
+            PhaseKind::Warmup,
+            case.warm_requests - case.baseline_requests.min(case.warm_requests),
+        ),
         phase("steady", PhaseKind::Baseline, case.baseline_requests),
         phase("after", PhaseKind::Measure, case.after_requests),
     ];
     single.events = vec![Event {
-        at: Moment { phase: Some(2), offset: Offset::Requests(0) },
+        at: Moment {
+            phase: Some(2),
+            offset: Offset::Requests(0),
+        },
         action: case.action.clone(),
         at_text: "after+0".to_owned(),
     }];

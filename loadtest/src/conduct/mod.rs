@@ -38,7 +38,10 @@ pub enum RunError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error("{source}: {cause}", cause = source.source)]
-    Connect { #[from] source: ConnectError },
+    Connect {
+        #[from]
+        source: ConnectError,
+    },
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("the {0} distribution cannot be drawn from")]

@@ -81,7 +81,11 @@ struct Run<'a> {
 }
 
 /// Carries one scenario without a matrix out.
-pub(super) async fn run(scenario: &Scenario, prepared: &Prepared, stage: &Stage) -> Result<Outcome, RunError> {
+pub(super) async fn run(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    stage: &Stage,
+) -> Result<Outcome, RunError> {
     let (started, started_unix) = (clock::now(), clock::unix_now().as_secs());
     let cluster = Cluster::start(&scenario.cluster, &stage.logs).await?;
     let facts = cluster_facts(scenario, &cluster);
@@ -91,7 +95,9 @@ pub(super) async fn run(scenario: &Scenario, prepared: &Prepared, stage: &Stage)
     let (driving, own_cpu) = (clock::now(), procfs::cpu_nanos(std::process::id()));
     run.drive().await;
     let drove_seconds = driving.elapsed().as_secs_f64();
-    let own_cpu = procfs::cpu_nanos(std::process::id()).zip(own_cpu).map(|(after, before)| after - before);
+    let own_cpu = procfs::cpu_nanos(std::process::id())
+        .zip(own_cpu)
+        .map(|(after, before)| after - before);
     run.settle().await;
     tasks.shutdown().await;
     watch::look(&run.watch, run.epoch, &mut HashMap::new()).await;
@@ -170,7 +176,12 @@ impl<'a> Run<'a> {
 
     /// Opens lines to a node for a client that hashes for itself.
     async fn connect_node(&self, number: usize) -> Result<(), RunError> {
-        let share = self.scenario.load.connections.div_ceil(self.cluster.members().len().max(1)).max(1);
+        let share = self
+            .scenario
+            .load
+            .connections
+            .div_ceil(self.cluster.members().len().max(1))
+            .max(1);
         let lines = self.shell.add_target(self.cluster.nodes()[number].address, share);
         self.shell.connected(lines.clone(), CONNECT_PATIENCE).await?;
         self.shell.with(|core, _| core.map_mut().lines.push(lines));
@@ -277,7 +288,8 @@ impl<'a> Run<'a> {
                 }
                 continue;
             }
-            self.shell.with(|core, _| core.set_mark(next_request.min(end_request)));
+            self.shell
+                .with(|core, _| core.set_mark(next_request.min(end_request)));
             self.wait(next_time.min(end_time)).await;
         }
     }
@@ -302,7 +314,9 @@ impl<'a> Run<'a> {
         let wanted = (over.as_secs() as usize).max(3);
         let started = self.phase_started.0 as f64 / 1e9;
         let rows = core.recorder.series();
-        let Some(recent) = rows.len().checked_sub(wanted).map(|from| &rows[from..]) else { return false };
+        let Some(recent) = rows.len().checked_sub(wanted).map(|from| &rows[from..]) else {
+            return false;
+        };
         if recent[0].t < started {
             return false;
         }
@@ -330,7 +344,11 @@ impl<'a> Run<'a> {
         let carried_out = self.carry_out(&event.action, &mut fired).await;
         fired.card.took_seconds = (self.shell.now() - at) as f64 / 1e9;
         let card = &fired.card;
-        let nodes = if card.nodes.is_empty() { String::new() } else { format!(" {}", card.nodes.join(", ")) };
+        let nodes = if card.nodes.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", card.nodes.join(", "))
+        };
         fired.card.label = match &event.action {
             Action::Mark { text } => text.clone(),
             Action::SetHash { hash } => format!("hash {hash}"),
@@ -462,20 +480,29 @@ impl<'a> Run<'a> {
         lost: Vec<usize>,
         fired: &mut Fired,
     ) -> Result<Planned, RunError> {
-        let old = self.cluster.topology(&self.cluster.members(), self.cluster.hash());
+        let old = self
+            .cluster
+            .topology(&self.cluster.members(), self.cluster.hash());
         let new = self.cluster.topology(members, hash);
         let moves = old != new;
         let (question, sample) = {
             let core = self.shell.core();
             let gets = core.gets_per_key();
             // While a closed loop stands still, looking costs nobody anything.
-            let patience = if core.is_open_loop() { 1 } else { STANDING_SAMPLE_FACTOR };
+            let patience = if core.is_open_loop() {
+                1
+            } else {
+                STANDING_SAMPLE_FACTOR
+            };
             let sample = change::sample(&core, &gets, self.scenario.check.sample_keys as usize * patience);
             let question = Question {
                 old,
                 new,
                 new_members: members.to_vec(),
-                lost: lost.iter().map(|number| u16::try_from(*number).expect("few nodes")).collect(),
+                lost: lost
+                    .iter()
+                    .map(|number| u16::try_from(*number).expect("few nodes"))
+                    .collect(),
                 owners: Arc::clone(&core.map().owners),
                 gets,
                 upcoming: core.source().upcoming(),
@@ -530,9 +557,15 @@ impl<'a> Run<'a> {
 
     /// Looks into the nodes again before the next event, or at the end: which keys are now held elsewhere?
     async fn close_last_event(&mut self) {
-        let Some(fired) = self.fired.last_mut() else { return };
-        let (Some(before), Some(planned)) = (fired.before.take(), &fired.planned) else { return };
-        let Some(after) = change::look(&self.cluster, self.prepared, before.keys.clone()).await else { return };
+        let Some(fired) = self.fired.last_mut() else {
+            return;
+        };
+        let (Some(before), Some(planned)) = (fired.before.take(), &fired.planned) else {
+            return;
+        };
+        let Some(after) = change::look(&self.cluster, self.prepared, before.keys.clone()).await else {
+            return;
+        };
         let (predicted, measured) = change::compare(planned, &before, &after, &self.shell.core());
         fired.card.remap_predicted = Some(predicted);
         fired.card.remap_measured = Some(measured);
@@ -566,8 +599,12 @@ impl<'a> Run<'a> {
         let cards: Vec<EventCard> = self.fired.iter().map(|fired| self.card(fired)).collect();
         let core = self.shell.core();
         let (totals, phases, series, request_series, latency) = core.recorder.told();
-        let members: Vec<String> =
-            self.cluster.members().iter().map(|number| self.cluster.nodes()[*number].name.clone()).collect();
+        let members: Vec<String> = self
+            .cluster
+            .members()
+            .iter()
+            .map(|number| self.cluster.nodes()[*number].name.clone())
+            .collect();
         let watch = self.watch.borrow();
         let (nodes, node_totals, skew, versions) = watch.told(&members);
         let (nodes_cpu_seconds, router_cpu_seconds) = watch.cpu_seconds();
@@ -605,7 +642,11 @@ impl<'a> Run<'a> {
         };
         outcome.generator.metastable = is_metastable(&outcome);
         outcome.mismatch_examples.clone_from(&core.mismatches);
-        outcome.skew.predicted_share_sd = Some(share_sd(self.cluster.hash(), members.len(), core.map().owners.len()));
+        outcome.skew.predicted_share_sd = Some(share_sd(
+            self.cluster.hash(),
+            members.len(),
+            core.map().owners.len(),
+        ));
         outcome
     }
 
@@ -621,8 +662,11 @@ impl<'a> Run<'a> {
         card.recovery_95 = dip.recovery;
         card.amplification = dip.amplification;
         card.miss_debt = dip.debt;
-        card.miss_debt_seconds =
-            dip.debt.zip(recorder.warm_backend_rate()).filter(|(_, rate)| *rate > 0.0).map(|(debt, rate)| debt / rate);
+        card.miss_debt_seconds = dip
+            .debt
+            .zip(recorder.warm_backend_rate())
+            .filter(|(_, rate)| *rate > 0.0)
+            .map(|(debt, rate)| debt / rate);
         card.first_1k = recorder.first(epoch, 1_000);
         card.first_5k = recorder.first(epoch, 5_000);
         card.first_10k = recorder.first(epoch, 10_000);
@@ -667,7 +711,10 @@ impl<'a> Run<'a> {
             errors: totals.errors,
             dropped: totals.dropped,
             mismatches: totals.mismatches,
-            nodes_up: nodes.iter().filter(|number| self.cluster.nodes()[**number].is_up()).count(),
+            nodes_up: nodes
+                .iter()
+                .filter(|number| self.cluster.nodes()[**number].is_up())
+                .count(),
             nodes: nodes.len(),
         };
         drop(core);
@@ -713,7 +760,10 @@ fn judge(generator: &mut Generator, open_loop: bool) {
     }
     let (lag_ms, share) = (generator.lag_p99_us / 1000, generator.cpu_share * 100.0);
     let why = if generator.dropped_fraction > DROPPED_MAX {
-        format!("{:.2} % of the arrivals were dropped", generator.dropped_fraction * 100.0)
+        format!(
+            "{:.2} % of the arrivals were dropped",
+            generator.dropped_fraction * 100.0
+        )
     } else if generator.lag_p99_us > LAG_P99_MAX_US && generator.cpu_share > CPU_SHARE_MAX {
         format!("requests left {lag_ms} ms late (p99) with the generator at {share:.0} % of a core")
     } else if generator.lag_p99_us > LAG_P99_ALWAYS_US {
@@ -729,7 +779,9 @@ fn judge(generator: &mut Generator, open_loop: bool) {
 fn share_sd(hash: HashKind, nodes: usize, keys: usize) -> f64 {
     let nodes = u32::try_from(nodes.max(1)).unwrap_or(u32::MAX);
     match hash {
-        HashKind::Ring { points } | HashKind::Ketama { points } => cluster::predict::ring_share_cv(nodes, points),
+        HashKind::Ring { points } | HashKind::Ketama { points } => {
+            cluster::predict::ring_share_cv(nodes, points)
+        }
         _ => cluster::predict::sampled_share_cv(nodes, u32::try_from(keys.max(1)).unwrap_or(u32::MAX)),
     }
 }
@@ -752,8 +804,12 @@ fn is_metastable(outcome: &Outcome) -> bool {
         }
         (n, good / n.max(1) as f64, busy / n.max(1) as f64)
     };
-    let (n, after, busy) =
-        good(&mut outcome.series.iter().filter(|row| row.t >= last.at_seconds + METASTABLE_AFTER_SECONDS));
+    let (n, after, busy) = good(
+        &mut outcome
+            .series
+            .iter()
+            .filter(|row| row.t >= last.at_seconds + METASTABLE_AFTER_SECONDS),
+    );
     let (_, before, _) = good(
         &mut outcome
             .series
@@ -776,7 +832,11 @@ fn cluster_facts(scenario: &Scenario, cluster: &Cluster) -> ClusterFacts {
         hash: spec.hash.to_string(),
         router: cluster.router_address().is_some(),
         node_memory_bytes: spec.node.memory_bytes,
-        program: spec.node.program.as_ref().map_or_else(|| "cache-node".to_owned(), |path| path.display().to_string()),
+        program: spec
+            .node
+            .program
+            .as_ref()
+            .map_or_else(|| "cache-node".to_owned(), |path| path.display().to_string()),
     }
 }
 
@@ -785,10 +845,16 @@ fn environment(versions: std::collections::BTreeMap<String, String>) -> Environm
     let cpu_model = read("/proc/cpuinfo")
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or_else(String::new, |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned());
+        .map_or_else(String::new, |rest| {
+            rest.trim_start_matches([' ', '\t', ':']).to_owned()
+        });
     Environment {
         loadtest_version: env!("CARGO_PKG_VERSION").to_owned(),
-        os: format!("{} {}", std::env::consts::OS, read("/proc/sys/kernel/osrelease").trim()),
+        os: format!(
+            "{} {}",
+            std::env::consts::OS,
+            read("/proc/sys/kernel/osrelease").trim()
+        ),
         cpu_model,
         cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
         command: std::env::args().collect::<Vec<_>>().join(" "),

@@ -62,7 +62,11 @@ pub(super) async fn watch(shared: SharedWatch, epoch: Instant) {
 }
 
 /// One look at everything.
-pub(super) async fn look(shared: &SharedWatch, epoch: Instant, clients: &mut HashMap<SocketAddr, NodeClient>) {
+pub(super) async fn look(
+    shared: &SharedWatch,
+    epoch: Instant,
+    clients: &mut HashMap<SocketAddr, NodeClient>,
+) {
     let subjects = shared.borrow().subjects.clone();
     for subject in subjects {
         let stats = match subject.address {
@@ -93,10 +97,18 @@ impl Watch {
         self.subjects = cluster
             .nodes()
             .iter()
-            .map(|node| Subject { name: node.name.clone(), address: Some(node.address), pid: node.pid() })
+            .map(|node| Subject {
+                name: node.name.clone(),
+                address: Some(node.address),
+                pid: node.pid(),
+            })
             .collect();
         if let Some(pid) = cluster.router_pid() {
-            self.subjects.push(Subject { name: ROUTER.to_owned(), address: None, pid: Some(pid) });
+            self.subjects.push(Subject {
+                name: ROUTER.to_owned(),
+                address: None,
+                pid: Some(pid),
+            });
         }
     }
 
@@ -105,7 +117,10 @@ impl Watch {
         let rss_bytes = subject.pid.and_then(procfs::rss_bytes);
         let up = stats.is_some() || (subject.address.is_none() && rss_bytes.is_some());
         let number = |name: &str| {
-            stats.and_then(|stats| stats.get(name)).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default()
+            stats
+                .and_then(|stats| stats.get(name))
+                .and_then(|text| text.parse::<u64>().ok())
+                .unwrap_or_default()
         };
         let now = Counters {
             gets: number("cmd_get"),
@@ -136,11 +151,14 @@ impl Watch {
             rss_bytes,
             cpu_seconds,
         };
-        let total = self.totals.entry(subject.name.clone()).or_insert_with(|| NodeTotal {
-            node: subject.name.clone(),
-            role: if subject.address.is_some() { "node" } else { ROUTER }.to_owned(),
-            ..NodeTotal::default()
-        });
+        let total = self
+            .totals
+            .entry(subject.name.clone())
+            .or_insert_with(|| NodeTotal {
+                node: subject.name.clone(),
+                role: if subject.address.is_some() { "node" } else { ROUTER }.to_owned(),
+                ..NodeTotal::default()
+            });
         total.up = up;
         total.rss_bytes_max = total.rss_bytes_max.max(rss_bytes);
         if let Some(cpu) = cpu_seconds {
@@ -172,7 +190,11 @@ impl Watch {
     /// CPU seconds of all nodes, and of the router.
     pub(super) fn cpu_seconds(&self) -> (f64, f64) {
         let of = |role: &str| {
-            self.totals.values().filter(|total| total.role == role).filter_map(|total| total.cpu_seconds).fold(0.0, |a, b| a + b)
+            self.totals
+                .values()
+                .filter(|total| total.role == role)
+                .filter_map(|total| total.cpu_seconds)
+                .fold(0.0, |a, b| a + b)
         };
         (of("node"), of(ROUTER))
     }
@@ -184,16 +206,27 @@ impl Watch {
     ) -> (Vec<NodeRow>, Vec<NodeTotal>, Skew, BTreeMap<String, String>) {
         let mut totals: Vec<NodeTotal> = self.totals.values().cloned().collect();
         let nodes = |totals: &[NodeTotal], part: fn(&NodeTotal) -> u64| {
-            totals.iter().filter(|total| total.role == "node").map(part).sum::<u64>().max(1) as f64
+            totals
+                .iter()
+                .filter(|total| total.role == "node")
+                .map(part)
+                .sum::<u64>()
+                .max(1) as f64
         };
-        let (gets, items) = (nodes(&totals, |total| total.gets), nodes(&totals, |total| total.items));
+        let (gets, items) = (
+            nodes(&totals, |total| total.gets),
+            nodes(&totals, |total| total.items),
+        );
         for total in totals.iter_mut().filter(|total| total.role == "node") {
             total.get_share = total.gets as f64 / gets;
             total.item_share = total.items as f64 / items;
         }
         let over_mean = |part: fn(&NodeTotal) -> u64| {
-            let values: Vec<u64> =
-                totals.iter().filter(|total| members.contains(&total.node)).map(part).collect();
+            let values: Vec<u64> = totals
+                .iter()
+                .filter(|total| members.contains(&total.node))
+                .map(part)
+                .collect();
             let sum = values.iter().sum::<u64>();
             let max = values.iter().max().copied()?;
             (sum > 0).then(|| max as f64 * values.len() as f64 / sum as f64)

@@ -70,7 +70,11 @@ impl<T: Copy> BackingStore<T> {
     #[must_use]
     pub fn new(spec: &BackendSpec, random: Random) -> Self {
         Self {
-            gap: if spec.capacity > 0.0 { 1e9 / spec.capacity } else { 0.0 },
+            gap: if spec.capacity > 0.0 {
+                1e9 / spec.capacity
+            } else {
+                0.0
+            },
             latency: spec.latency.clone(),
             queue_max: spec.queue_max,
             timeout: super::shell::nanos(spec.timeout),
@@ -83,7 +87,11 @@ impl<T: Copy> BackingStore<T> {
     }
 
     /// A query arrives at `now`.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floats saturate; times are positive")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "floats saturate; times are positive"
+    )]
     pub fn ask(&mut self, now: Nanos, asker: T) {
         if self.queue_max > 0 && self.queue(now) >= self.queue_max as u64 {
             self.push(now, Answer::Refused, asker);
@@ -106,7 +114,12 @@ impl<T: Copy> BackingStore<T> {
 
     fn push(&mut self, at: Nanos, answer: Answer, asker: T) {
         self.order += 1;
-        self.pending.push(Reverse(Pending { at, order: self.order, answer, asker }));
+        self.pending.push(Reverse(Pending {
+            at,
+            order: self.order,
+            answer,
+            asker,
+        }));
     }
 
     /// The next answer that has come by `now`.
@@ -114,7 +127,9 @@ impl<T: Copy> BackingStore<T> {
         if self.pending.peek()?.0.at > now {
             return None;
         }
-        self.pending.pop().map(|Reverse(pending)| (pending.asker, pending.answer))
+        self.pending
+            .pop()
+            .map(|Reverse(pending)| (pending.asker, pending.answer))
     }
 
     /// When the next answer comes.
@@ -125,9 +140,17 @@ impl<T: Copy> BackingStore<T> {
 
     /// Queries waiting for their turn at `now`.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floats saturate")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "floats saturate"
+    )]
     pub fn queue(&self, now: Nanos) -> u64 {
-        if self.gap == 0.0 { 0 } else { ((self.free_at - now as f64) / self.gap).max(0.0) as u64 }
+        if self.gap == 0.0 {
+            0
+        } else {
+            ((self.free_at - now as f64) / self.gap).max(0.0) as u64
+        }
     }
 }
 
@@ -188,7 +211,11 @@ mod tests {
                 expected.extend([(2, Late), (3, Late)]);
             }
             assert_eq!(heard, expected);
-            assert_eq!(store.queue(0), 4, "the queue does not shrink because nobody waits");
+            assert_eq!(
+                store.queue(0),
+                4,
+                "the queue does not shrink because nobody waits"
+            );
         }
     }
 

@@ -33,8 +33,13 @@ const MISMATCHES_TOLD: usize = 20;
 /// How requests start.
 #[derive(Debug)]
 pub enum Pace {
-    Open { schedule: Box<Schedule>, max_in_flight: usize },
-    Closed { window: usize },
+    Open {
+        schedule: Box<Schedule>,
+        max_in_flight: usize,
+    },
+    Closed {
+        window: usize,
+    },
 }
 
 /// What is known of one key.
@@ -314,7 +319,9 @@ impl Lookaside {
     // ---- sending ----
 
     fn issue(&mut self, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) -> bool {
-        let Some(request) = self.source.next() else { return false };
+        let Some(request) = self.source.next() else {
+            return false;
+        };
         self.issued += 1;
         self.recorder.offered();
         self.note(&request);
@@ -386,7 +393,10 @@ impl Lookaside {
         while let Some(request) = rest.first() {
             let line = self.line(request.key);
             let lines = self.lines_of(request.key);
-            let together = rest.iter().take_while(|other| self.lines_of(other.key) == lines).count();
+            let together = rest
+                .iter()
+                .take_while(|other| self.lines_of(other.key) == lines)
+                .count();
             let (part, others) = rest.split_at(together);
             rest = others;
             let mut keys = part.iter();
@@ -420,8 +430,18 @@ impl Lookaside {
         let ttl = self.draw_ttl(request.ttl);
         let key = u64::from(request.key);
         let home = self.home(request.key);
-        let ticket =
-            Ticket { kind, key: request.key, get: 0, intended, sent: now, version, fills: 0, ttl, home, last: true };
+        let ticket = Ticket {
+            kind,
+            key: request.key,
+            get: 0,
+            intended,
+            sent: now,
+            version,
+            fills: 0,
+            ttl,
+            home,
+            last: true,
+        };
         let line = self.line(request.key);
         let value_len = request.value_len as usize;
         let item = Item {
@@ -430,7 +450,13 @@ impl Lookaside {
             exptime: ttl,
             value_len,
         };
-        wires.set(line, &item, |out| self.codec.write(out, key, version, now, value_len), ticket, now);
+        wires.set(
+            line,
+            &item,
+            |out| self.codec.write(out, key, version, now, value_len),
+            ticket,
+            now,
+        );
     }
 
     fn send_delete(&mut self, key: u32, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) {
@@ -457,7 +483,11 @@ impl Lookaside {
     }
 
     /// Seconds to live of one store: the trace's own, or the scenario's with its jitter.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floats saturate")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "floats saturate"
+    )]
     fn draw_ttl(&mut self, given: Option<u32>) -> u32 {
         match (given, self.ttl) {
             (Some(seconds), _) => seconds,
@@ -472,26 +502,46 @@ impl Lookaside {
     /// A key's requests share a line, so that they keep their order.
     fn line(&self, key: u32) -> usize {
         let lines = self.lines_of(key);
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder below the number of lines")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a remainder below the number of lines"
+        )]
         let place = (mix(u64::from(key)) % lines.len().max(1) as u64) as usize;
         lines.start + place
     }
 
     fn lines_of(&self, key: u32) -> &Range<usize> {
-        let target = if self.map.router { 0 } else { usize::from(self.map.owners[key as usize]) };
+        let target = if self.map.router {
+            0
+        } else {
+            usize::from(self.map.owners[key as usize])
+        };
         &self.map.lines[target]
     }
 
     fn home(&self, key: u32) -> Home {
         let node = self.map.owners[key as usize];
-        Home { node, generation: self.map.generations.get(usize::from(node)).copied().unwrap_or_default() }
+        Home {
+            node,
+            generation: self
+                .map
+                .generations
+                .get(usize::from(node))
+                .copied()
+                .unwrap_or_default(),
+        }
     }
 
     // ---- hearing ----
 
     fn end_get(&mut self, now: Nanos, ticket: Ticket, end: GetEnd) {
-        let timing = Timing { intended: ticket.intended, sent: ticket.sent, done: now };
-        self.recorder.get(ticket.get, end, self.affected[ticket.key as usize], timing);
+        let timing = Timing {
+            intended: ticket.intended,
+            sent: ticket.sent,
+            done: now,
+        };
+        self.recorder
+            .get(ticket.get, end, self.affected[ticket.key as usize], timing);
     }
 
     /// A miss that counts: why, and what follows from it.
@@ -517,7 +567,15 @@ impl Lookaside {
     fn ask(&mut self, now: Nanos, key: u32, fill: bool) {
         self.recorder.backend_read();
         let KeyState { value_len, ttl, .. } = self.states[key as usize];
-        self.backing.ask(now, BackingTicket(Asker { key, value_len, ttl, fill }));
+        self.backing.ask(
+            now,
+            BackingTicket(Asker {
+                key,
+                value_len,
+                ttl,
+                fill,
+            }),
+        );
     }
 
     /// What the backing store had to say by now.
@@ -539,8 +597,12 @@ impl Lookaside {
                     }
                     self.recorder.count(|totals| totals.fills += 1);
                     let version = self.states[asker.key as usize].version;
-                    let request =
-                        Request { op: Op::Set, key: asker.key, value_len: asker.value_len, ttl: asker.ttl };
+                    let request = Request {
+                        op: Op::Set,
+                        key: asker.key,
+                        value_len: asker.value_len,
+                        ttl: asker.ttl,
+                    };
                     self.send_store(Kind::Fill, request, version, now, now, wires);
                 }
                 Answer::Late => {}
@@ -571,8 +633,13 @@ impl Lookaside {
             state.stored = true;
             state.deleted = false;
             state.home = ticket.home;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floats saturate")]
-            let expires_at = (now as f64 / 1e9 + f64::from(ticket.ttl) * EARLIEST_EXPIRY - 1.0).max(1.0) as u32;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "floats saturate"
+            )]
+            let expires_at =
+                (now as f64 / 1e9 + f64::from(ticket.ttl) * EARLIEST_EXPIRY - 1.0).max(1.0) as u32;
             state.expires_at = if ticket.ttl == 0 { 0 } else { expires_at };
         }
     }
@@ -601,7 +668,10 @@ impl Core for Lookaside {
         self.recorder.count(|totals| totals.verified += 1);
         let expected = self.keys.value_len(ticket.key) as usize;
         let checked = if self.lens_fixed && data.len() != expected {
-            Err(Mismatch::Length { found: data.len(), expected })
+            Err(Mismatch::Length {
+                found: data.len(),
+                expected,
+            })
         } else {
             self.codec.check(u64::from(ticket.key), latest, flags, data)
         };
@@ -612,7 +682,8 @@ impl Core for Lookaside {
                 self.recorder.count(|totals| totals.mismatches += 1);
                 if self.mismatches.len() < MISMATCHES_TOLD {
                     let key = self.keys.text(ticket.key, &mut self.scratch);
-                    self.mismatches.push(format!("get {} key {}: {what}", ticket.get, key.escape_ascii()));
+                    self.mismatches
+                        .push(format!("get {} key {}: {what}", ticket.get, key.escape_ascii()));
                 }
             }
         }
@@ -635,7 +706,11 @@ impl Core for Lookaside {
     }
 
     fn done(&mut self, at: At, ticket: Ticket, done: Done) {
-        let timing = Timing { intended: ticket.intended, sent: ticket.sent, done: at.now };
+        let timing = Timing {
+            intended: ticket.intended,
+            sent: ticket.sent,
+            done: at.now,
+        };
         match (ticket.kind, done) {
             (Kind::Set, Done::Stored) => {
                 self.open -= 1;
@@ -656,7 +731,9 @@ impl Core for Lookaside {
                 state.acked = state.acked.max(ticket.version);
                 state.deleted = true;
             }
-            (Kind::Get | Kind::Set | Kind::Delete | Kind::Fill, _) => self.failed(at, ticket, Failure::Refused),
+            (Kind::Get | Kind::Set | Kind::Delete | Kind::Fill, _) => {
+                self.failed(at, ticket, Failure::Refused)
+            }
         }
     }
 
@@ -698,7 +775,10 @@ impl Core for Lookaside {
                         break;
                     }
                 }
-                Pace::Open { schedule, max_in_flight } => {
+                Pace::Open {
+                    schedule,
+                    max_in_flight,
+                } => {
                     let intended = schedule.peek();
                     if intended > now {
                         break;

@@ -621,7 +621,11 @@ pub(super) mod testing {
                 waker: None,
                 last_error: None,
             };
-            let wires = Wires { lines: (0..lines).map(line).collect(), dirty: Vec::new(), rejected: Vec::new() };
+            let wires = Wires {
+                lines: (0..lines).map(line).collect(),
+                dirty: Vec::new(),
+                rejected: Vec::new(),
+            };
             Self { core, wires }
         }
 
@@ -645,14 +649,20 @@ pub(super) mod testing {
         pub(in crate::drive) fn hear(&mut self, line: usize, bytes: &[u8], now: Nanos) {
             let pipe = &mut self.wires.lines[line].pipe;
             pipe.input().extend_from_slice(bytes);
-            let heard = pipe.read(&mut Ear { core: &mut self.core, at: At { now, line } });
+            let heard = pipe.read(&mut Ear {
+                core: &mut self.core,
+                at: At { now, line },
+            });
             heard.expect("the fake server speaks the protocol");
         }
 
         /// The connection breaks and is not back.
         pub(in crate::drive) fn cut(&mut self, line: usize, now: Nanos) {
             self.wires.lines[line].up = false;
-            let mut ear = Ear { core: &mut self.core, at: At { now, line } };
+            let mut ear = Ear {
+                core: &mut self.core,
+                at: At { now, line },
+            };
             self.wires.lines[line].pipe.reset(Failure::Disconnected, &mut ear);
         }
     }

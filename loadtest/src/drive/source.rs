@@ -44,10 +44,18 @@ pub enum Source {
 
 impl Source {
     /// The next request; `None` when a trace has ended.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would hide that it is also looked into")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would hide that it is also looked into"
+    )]
     pub fn next(&mut self) -> Option<Request> {
         match self {
-            Self::Drawn { popularity, mix, random, keys } => {
+            Self::Drawn {
+                popularity,
+                mix,
+                random,
+                keys,
+            } => {
                 let key = u32::try_from(popularity.draw(random)).expect("keys are counted in 32 bits");
                 let op = match random.random::<f64>() {
                     x if x < mix.get => Op::Get,
@@ -56,9 +64,18 @@ impl Source {
                     _ if mix.delete > 0.0 => Op::Delete,
                     _ => Op::Get,
                 };
-                Some(Request { op, key, value_len: keys.value_len(key), ttl: None })
+                Some(Request {
+                    op,
+                    key,
+                    value_len: keys.value_len(key),
+                    ttl: None,
+                })
             }
-            Self::Replay { rows, position, repeat } => {
+            Self::Replay {
+                rows,
+                position,
+                repeat,
+            } => {
                 if *position >= rows.len() && *repeat {
                     *position = 0;
                 }
@@ -93,14 +110,23 @@ impl Source {
             trace::Op::Set => Op::Set,
             trace::Op::Delete => Op::Delete,
         };
-        Request { op, key: row.key, value_len: row.value_len, ttl: row.ttl_seconds }
+        Request {
+            op,
+            key: row.key,
+            value_len: row.value_len,
+            ttl: row.ttl_seconds,
+        }
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Drawn { .. } => false,
-            Self::Replay { rows, position, repeat } => *position >= rows.len() && !*repeat,
+            Self::Replay {
+                rows,
+                position,
+                repeat,
+            } => *position >= rows.len() && !*repeat,
         }
     }
 
@@ -109,7 +135,10 @@ impl Source {
     pub fn upcoming(&self) -> Option<Upcoming> {
         match self {
             Self::Drawn { .. } => None,
-            Self::Replay { rows, position, .. } => Some(Upcoming { rows: Arc::clone(rows), position: *position }),
+            Self::Replay { rows, position, .. } => Some(Upcoming {
+                rows: Arc::clone(rows),
+                position: *position,
+            }),
         }
     }
 }
@@ -144,7 +173,11 @@ mod tests {
     #[test]
     fn the_mix_is_as_asked_within_four_standard_deviations() {
         let keys = KeySpace::numbered(100, &Distribution::Fixed(8.0), &Distribution::Fixed(10.0), 1);
-        let mix = Mix { get: 0.7, set: 0.05, delete: 0.25 };
+        let mix = Mix {
+            get: 0.7,
+            set: 0.05,
+            delete: 0.25,
+        };
         let mut source = Source::Drawn {
             popularity: Popularity::uniform(100, 1),
             mix,
@@ -161,20 +194,44 @@ mod tests {
         }
         for (count, share) in counts.into_iter().zip([mix.get, mix.set, mix.delete]) {
             let sd = (share * (1.0 - share) / 100_000.0_f64).sqrt();
-            assert!((f64::from(count) / 100_000.0 - share).abs() < 4.0 * sd, "{counts:?}");
+            assert!(
+                (f64::from(count) / 100_000.0 - share).abs() < 4.0 * sd,
+                "{counts:?}"
+            );
         }
     }
 
     #[test]
     fn a_trace_is_replayed_in_order_and_again_if_asked() {
-        let row = |key, op| Row { at_ms: 0, key, value_len: key * 10, op, ttl_seconds: None };
-        let rows: Arc<[Row]> = [row(1, trace::Op::Get), row(2, trace::Op::Set), row(1, trace::Op::Get)].into();
-        let mut source = Source::Replay { rows: Arc::clone(&rows), position: 0, repeat: false };
+        let row = |key, op| Row {
+            at_ms: 0,
+            key,
+            value_len: key * 10,
+            op,
+            ttl_seconds: None,
+        };
+        let rows: Arc<[Row]> = [
+            row(1, trace::Op::Get),
+            row(2, trace::Op::Set),
+            row(1, trace::Op::Get),
+        ]
+        .into();
+        let mut source = Source::Replay {
+            rows: Arc::clone(&rows),
+            position: 0,
+            repeat: false,
+        };
         assert_eq!(source.upcoming().unwrap().keys().collect::<Vec<_>>(), [1, 1]);
-        let keys: Vec<u32> = std::iter::from_fn(|| source.next()).map(|request| request.key).collect();
+        let keys: Vec<u32> = std::iter::from_fn(|| source.next())
+            .map(|request| request.key)
+            .collect();
         assert_eq!(keys, [1, 2, 1]);
         assert!(source.is_empty() && source.next().is_none());
-        let mut source = Source::Replay { rows, position: 3, repeat: true };
+        let mut source = Source::Replay {
+            rows,
+            position: 3,
+            repeat: true,
+        };
         assert!(!source.is_empty());
         assert_eq!(source.next().unwrap().key, 1);
         assert_eq!(source.next_if(|request| request.op == Op::Get), None);

@@ -48,7 +48,8 @@ impl Fake {
                 }
                 b"set" => {
                     let len: usize = String::from_utf8_lossy(words[4]).parse().unwrap();
-                    self.items.insert(words[1].to_vec(), (words[2].to_vec(), bytes[..len].to_vec()));
+                    self.items
+                        .insert(words[1].to_vec(), (words[2].to_vec(), bytes[..len].to_vec()));
                     bytes = &bytes[len + 2..];
                     out.extend_from_slice(b"STORED\r\n");
                 }
@@ -75,11 +76,18 @@ fn backend() -> BackendSpec {
 
 /// A look-aside client of two nodes without a router; even keys live on node 0.
 fn client(source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
-    let owners = (0..keys.len()).map(|key| u16::try_from(key % 2).unwrap()).collect();
+    let owners = (0..keys.len())
+        .map(|key| u16::try_from(key % 2).unwrap())
+        .collect();
     Lookaside::new(Setup {
         source,
         keys: Arc::new(keys),
-        map: Map { owners, generations: vec![0, 0, 0], lines: vec![0..1, 1..2, 2..3], router: false },
+        map: Map {
+            owners,
+            generations: vec![0, 0, 0],
+            lines: vec![0..1, 1..2, 2..3],
+            router: false,
+        },
         pace,
         fill: Fill::Lookaside,
         ttl: None,
@@ -113,11 +121,21 @@ fn run_dry(bench: &mut Bench<Lookaside>, fakes: &mut [Fake], mut now: u64) -> u6
 }
 
 fn replay(rows: &[Row]) -> Source {
-    Source::Replay { rows: rows.into(), position: 0, repeat: false }
+    Source::Replay {
+        rows: rows.into(),
+        position: 0,
+        repeat: false,
+    }
 }
 
 fn get(key: u32, keys: &KeySpace) -> Row {
-    Row { at_ms: 0, key, value_len: keys.value_len(key), op: Op::Get, ttl_seconds: None }
+    Row {
+        at_ms: 0,
+        key,
+        value_len: keys.value_len(key),
+        op: Op::Get,
+        ttl_seconds: None,
+    }
 }
 
 #[test]
@@ -125,9 +143,14 @@ fn however_many_requests_overlap_each_key_misses_once() {
     let space = keys(500);
     let popularity = Popularity::zipf(500, 1.0, 3).unwrap();
     let mut random = stream(3, "test", 0);
-    let rows: Vec<Row> =
-        (0..20_000).map(|_| get(u32::try_from(popularity.draw(&mut random)).unwrap(), &space)).collect();
-    let distinct = rows.iter().map(|row| row.key).collect::<std::collections::HashSet<_>>().len() as u64;
+    let rows: Vec<Row> = (0..20_000)
+        .map(|_| get(u32::try_from(popularity.draw(&mut random)).unwrap(), &space))
+        .collect();
+    let distinct = rows
+        .iter()
+        .map(|row| row.key)
+        .collect::<std::collections::HashSet<_>>()
+        .len() as u64;
     for window in [1, 16, 256] {
         let mut core = client(replay(&rows), space.clone(), Pace::Closed { window });
         core.start(Pace::Closed { window }, 0);
@@ -136,8 +159,15 @@ fn however_many_requests_overlap_each_key_misses_once() {
         let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
         run_dry(&mut bench, &mut fakes, 0);
         let totals = bench.core.recorder.totals();
-        assert_eq!((totals.gets, totals.misses, totals.fills), (20_000, distinct, distinct), "window {window}");
-        assert_eq!((totals.hits, totals.verified), (20_000 - distinct, 20_000 - distinct));
+        assert_eq!(
+            (totals.gets, totals.misses, totals.fills),
+            (20_000, distinct, distinct),
+            "window {window}"
+        );
+        assert_eq!(
+            (totals.hits, totals.verified),
+            (20_000 - distinct, 20_000 - distinct)
+        );
         assert_eq!((totals.mismatches, totals.stale_reads, totals.errors), (0, 0, 0));
         assert_eq!(totals.misses_by_reason.compulsory, distinct);
         assert!(bench.core.idle());
@@ -147,7 +177,9 @@ fn however_many_requests_overlap_each_key_misses_once() {
 #[test]
 fn every_miss_after_a_change_has_its_reason() {
     let space = keys(100);
-    let rows: Vec<Row> = (0..3).flat_map(|_| (0..100).map(|key| get(key, &space))).collect();
+    let rows: Vec<Row> = (0..3)
+        .flat_map(|_| (0..100).map(|key| get(key, &space)))
+        .collect();
     let mut core = client(replay(&rows), space, Pace::Closed { window: 8 });
     core.start(Pace::Closed { window: 8 }, 0);
     core.set_mark(100);
@@ -156,15 +188,33 @@ fn every_miss_after_a_change_has_its_reason() {
     let now = run_dry(&mut bench, &mut fakes, 0);
     assert!(bench.core.at_mark());
     // A third node takes every fourth key (all from node 0); node 1 loses its memory.
-    let owners: Arc<[u16]> = (0..100).map(|key| if key % 4 == 0 { 2 } else { key % 2 }).collect();
+    let owners: Arc<[u16]> = (0..100)
+        .map(|key| if key % 4 == 0 { 2 } else { key % 2 })
+        .collect();
     let affected = (0..100).map(|key| key % 4 == 0 || key % 2 == 1).collect();
     fakes[1] = Fake::default();
-    bench.core.apply(&Change { owners, lost: vec![1], affected, mixture: None }, now);
+    bench.core.apply(
+        &Change {
+            owners,
+            lost: vec![1],
+            affected,
+            mixture: None,
+        },
+        now,
+    );
     bench.core.set_mark(u64::MAX);
     run_dry(&mut bench, &mut fakes, now);
     let totals = bench.core.recorder.totals();
     let reasons = totals.misses_by_reason;
-    assert_eq!((reasons.compulsory, reasons.remapped, reasons.node_cold, reasons.evicted), (100, 25, 50, 0));
+    assert_eq!(
+        (
+            reasons.compulsory,
+            reasons.remapped,
+            reasons.node_cold,
+            reasons.evicted
+        ),
+        (100, 25, 50, 0)
+    );
     assert_eq!(reasons.misses(), totals.misses);
     let (affected, unaffected) = bench.core.recorder.sides(0);
     assert_eq!((affected.hits, affected.misses), (75, 75));
@@ -174,8 +224,17 @@ fn every_miss_after_a_change_has_its_reason() {
 #[test]
 fn deletes_writes_and_evictions_are_told_apart() {
     let space = keys(4);
-    let row = |key, op| Row { op, ..get(key, &space) };
-    let rows = [row(0, Op::Set), row(0, Op::Get), row(0, Op::Delete), row(0, Op::Get), row(2, Op::Get)];
+    let row = |key, op| Row {
+        op,
+        ..get(key, &space)
+    };
+    let rows = [
+        row(0, Op::Set),
+        row(0, Op::Get),
+        row(0, Op::Delete),
+        row(0, Op::Get),
+        row(2, Op::Get),
+    ];
     let mut core = client(replay(&rows), space.clone(), Pace::Closed { window: 1 });
     core.start(Pace::Closed { window: 1 }, 0);
     core.set_mark(u64::MAX);
@@ -183,10 +242,23 @@ fn deletes_writes_and_evictions_are_told_apart() {
     let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
     run_dry(&mut bench, &mut fakes, 0);
     let totals = *bench.core.recorder.totals();
-    assert_eq!((totals.sets, totals.deletes, totals.hits, totals.fills), (1, 1, 1, 2));
-    assert_eq!((totals.misses_by_reason.invalidated, totals.misses_by_reason.compulsory), (1, 1));
+    assert_eq!(
+        (totals.sets, totals.deletes, totals.hits, totals.fills),
+        (1, 1, 1, 2)
+    );
+    assert_eq!(
+        (
+            totals.misses_by_reason.invalidated,
+            totals.misses_by_reason.compulsory
+        ),
+        (1, 1)
+    );
     // Gone without anybody's order: for space.
-    let mut core = client(replay(&[row(1, Op::Set), row(1, Op::Get)]), space.clone(), Pace::Closed { window: 1 });
+    let mut core = client(
+        replay(&[row(1, Op::Set), row(1, Op::Get)]),
+        space.clone(),
+        Pace::Closed { window: 1 },
+    );
     core.start(Pace::Closed { window: 1 }, 0);
     core.set_mark(1);
     let mut bench = Bench::new(core, 3);
@@ -200,7 +272,12 @@ fn deletes_writes_and_evictions_are_told_apart() {
 #[test]
 fn a_lying_server_is_caught_at_every_hit() {
     let space = keys(10);
-    let warm: Vec<Row> = (0..10).map(|key| Row { op: Op::Set, ..get(key, &space) }).collect();
+    let warm: Vec<Row> = (0..10)
+        .map(|key| Row {
+            op: Op::Set,
+            ..get(key, &space)
+        })
+        .collect();
     let again: Vec<Row> = (0..10).map(|key| get(key, &space)).collect();
     let rows: Vec<Row> = [warm.clone(), warm, again].concat();
     let mut core = client(replay(&rows), space, Pace::Closed { window: 1 });
@@ -230,7 +307,9 @@ fn a_lying_server_is_caught_at_every_hit() {
 #[test]
 fn a_node_that_is_gone_costs_errors_and_backing_store_reads_but_no_wrong_counts() {
     let space = keys(100);
-    let rows: Vec<Row> = (0..3).flat_map(|_| (0..100).map(|key| get(key, &space))).collect();
+    let rows: Vec<Row> = (0..3)
+        .flat_map(|_| (0..100).map(|key| get(key, &space)))
+        .collect();
     let mut core = client(replay(&rows), space, Pace::Closed { window: 8 });
     core.start(Pace::Closed { window: 8 }, 0);
     core.set_mark(200);
@@ -243,7 +322,10 @@ fn a_node_that_is_gone_costs_errors_and_backing_store_reads_but_no_wrong_counts(
         now = run_dry(&mut bench, &mut fakes, now);
     }
     let totals = bench.core.recorder.totals();
-    assert_eq!((totals.gets, totals.hits, totals.misses, totals.errors), (300, 150, 100, 50));
+    assert_eq!(
+        (totals.gets, totals.hits, totals.misses, totals.errors),
+        (300, 150, 100, 50)
+    );
     assert_eq!(totals.misses_by_reason.error, 50);
     assert_eq!(totals.backend_reads, 150);
 }
@@ -287,23 +369,55 @@ fn hammer() -> Hammer {
 fn an_open_loop_tells_what_users_waited_while_a_closed_loop_omits_it() {
     let mut open = hammer();
     let schedule = Schedule::new(Arrival::Constant, 1000.0, 0, stream(1, "arrivals", 0));
-    open.start(0, 0..1, Task::Open { until: 3000 * MS, schedule: Box::new(schedule), max_in_flight: 10_000 });
+    open.start(
+        0,
+        0..1,
+        Task::Open {
+            until: 3000 * MS,
+            schedule: Box::new(schedule),
+            max_in_flight: 10_000,
+        },
+    );
     let open = frozen(open);
     assert_eq!((open.tally.requests, open.tally.dropped), (3000, 0));
     let response = open.tally.get_latency.response.percentiles();
     let waited = |percentiles: &crate::measure::outcome::Percentiles, us| {
-        percentiles.buckets.iter().filter(|(at, _)| *at > us).map(|(_, count)| count).sum::<u64>()
+        percentiles
+            .buckets
+            .iter()
+            .filter(|(at, _)| *at > us)
+            .map(|(_, count)| count)
+            .sum::<u64>()
     };
     // The thousand who came while it stood still waited half a second each, in the mean.
-    assert!(waited(&response, 5_000).abs_diff(995) <= 5, "{}", waited(&response, 5_000));
-    assert!((response.mean_us - 1e6 / 6.0).abs() < 3_000.0, "{}", response.mean_us);
+    assert!(
+        waited(&response, 5_000).abs_diff(995) <= 5,
+        "{}",
+        waited(&response, 5_000)
+    );
+    assert!(
+        (response.mean_us - 1e6 / 6.0).abs() < 3_000.0,
+        "{}",
+        response.mean_us
+    );
     assert!(response.max_us.abs_diff(1_000_000) < 2_000, "{}", response.max_us);
 
     let mut closed = hammer();
-    closed.start(0, 0..1, Task::Closed { until: 3000 * MS, left: u64::MAX });
+    closed.start(
+        0,
+        0..1,
+        Task::Closed {
+            until: 3000 * MS,
+            left: u64::MAX,
+        },
+    );
     let closed = frozen(closed);
     let response = closed.tally.get_latency.response.percentiles();
-    assert_eq!(waited(&response, 5_000), 1, "one request stood for all who would have come");
+    assert_eq!(
+        waited(&response, 5_000),
+        1,
+        "one request stood for all who would have come"
+    );
 }
 
 #[test]
@@ -311,12 +425,21 @@ fn arrivals_beyond_the_limit_are_dropped_and_counted() {
     let space = keys(10);
     let source = Source::Drawn {
         popularity: Popularity::uniform(10, 1),
-        mix: Mix { get: 1.0, set: 0.0, delete: 0.0 },
+        mix: Mix {
+            get: 1.0,
+            set: 0.0,
+            delete: 0.0,
+        },
         random: stream(1, "requests", 0),
         keys: Arc::new(space.clone()),
     };
     let pace = || Pace::Open {
-        schedule: Box::new(Schedule::new(Arrival::Constant, 1000.0, 0, stream(1, "arrivals", 0))),
+        schedule: Box::new(Schedule::new(
+            Arrival::Constant,
+            1000.0,
+            0,
+            stream(1, "arrivals", 0),
+        )),
         max_in_flight: 10,
     };
     let mut core = client(source, space, pace());

@@ -70,20 +70,59 @@ mod tests {
     use super::{Home, LastStore, Reason, classify};
     use crate::measure::outcome::MissCounts;
 
-    const HERE: Home = Home { node: 1, generation: 4 };
-    const FRESH: LastStore = LastStore { home: HERE, deleted: false, expires_at: 0 };
+    const HERE: Home = Home {
+        node: 1,
+        generation: 4,
+    };
+    const FRESH: LastStore = LastStore {
+        home: HERE,
+        deleted: false,
+        expires_at: 0,
+    };
 
     #[test]
     fn the_first_reason_that_holds_is_given() {
-        let elsewhere = Home { node: 2, generation: 0 };
-        let lost = Home { generation: 3, ..HERE };
+        let elsewhere = Home {
+            node: 2,
+            generation: 0,
+        };
+        let lost = Home {
+            generation: 3,
+            ..HERE
+        };
         for (last, expected) in [
             (None, Reason::Compulsory),
-            (Some(LastStore { deleted: true, expires_at: 5, home: lost }), Reason::Invalidated),
-            (Some(LastStore { expires_at: 10, home: lost, ..FRESH }), Reason::Expired),
-            (Some(LastStore { expires_at: 11, ..FRESH }), Reason::Evicted),
+            (
+                Some(LastStore {
+                    deleted: true,
+                    expires_at: 5,
+                    home: lost,
+                }),
+                Reason::Invalidated,
+            ),
+            (
+                Some(LastStore {
+                    expires_at: 10,
+                    home: lost,
+                    ..FRESH
+                }),
+                Reason::Expired,
+            ),
+            (
+                Some(LastStore {
+                    expires_at: 11,
+                    ..FRESH
+                }),
+                Reason::Evicted,
+            ),
             (Some(LastStore { home: lost, ..FRESH }), Reason::NodeCold),
-            (Some(LastStore { home: elsewhere, ..FRESH }), Reason::Remapped),
+            (
+                Some(LastStore {
+                    home: elsewhere,
+                    ..FRESH
+                }),
+                Reason::Remapped,
+            ),
             (Some(FRESH), Reason::Evicted),
         ] {
             assert_eq!(classify(last, HERE, 10), expected, "{last:?}");

@@ -157,7 +157,11 @@ impl Recorder {
     pub fn get(&mut self, get: u64, end: GetEnd, affected: bool, timing: Timing) {
         self.latency(timing);
         self.row.row.requests += 1;
-        let epoch_at = self.epochs.iter().rposition(|epoch| epoch.base <= get).unwrap_or(0);
+        let epoch_at = self
+            .epochs
+            .iter()
+            .rposition(|epoch| epoch.base <= get)
+            .unwrap_or(0);
         let epoch = &mut self.epochs[epoch_at];
         let since = get - epoch.base;
         let step_at = usize::try_from(since / STEP).unwrap_or(usize::MAX - 1);
@@ -178,9 +182,20 @@ impl Recorder {
                 count(&mut step.count, hit);
                 count(&mut self.last_hits, hit);
                 if epoch_at > 0 {
-                    count(if affected { &mut step.affected } else { &mut step.unaffected }, hit);
+                    count(
+                        if affected {
+                            &mut step.affected
+                        } else {
+                            &mut step.unaffected
+                        },
+                        hit,
+                    );
                     let row = &mut self.row.row;
-                    let side = if affected { &mut row.affected } else { &mut row.unaffected };
+                    let side = if affected {
+                        &mut row.affected
+                    } else {
+                        &mut row.unaffected
+                    };
                     count(side.get_or_insert_default(), hit);
                 }
                 if let Some(mixture) = &epoch.mixture {
@@ -218,7 +233,8 @@ impl Recorder {
             self.close_window();
             self.window_at = window;
         }
-        self.window_response.record(timing.done.saturating_sub(timing.intended));
+        self.window_response
+            .record(timing.done.saturating_sub(timing.intended));
     }
 
     /// A write of the workload was answered.
@@ -266,7 +282,11 @@ impl Recorder {
             end_request: next,
             ..Phase::default()
         };
-        self.phases.push(OpenPhase { phase, latencies: Latencies::default(), first_row: self.series.len() });
+        self.phases.push(OpenPhase {
+            phase,
+            latencies: Latencies::default(),
+            first_row: self.series.len(),
+        });
         if self.row.offered == 0 && self.row.row.requests == 0 {
             name.clone_into(&mut self.row.row.phase);
         }
@@ -274,7 +294,12 @@ impl Recorder {
 
     /// An event takes effect: gets from number `base` on are counted anew, beside `mixture`.
     pub fn event(&mut self, now: Nanos, base: u64, mixture: Option<Mixture>) {
-        self.epochs.push(Epoch { base, at: now, mixture, ..Epoch::default() });
+        self.epochs.push(Epoch {
+            base,
+            at: now,
+            mixture,
+            ..Epoch::default()
+        });
     }
 
     // ---- what was found ----
@@ -300,29 +325,42 @@ impl Recorder {
     pub fn warm(&self) -> Option<f64> {
         let epoch = self.epochs.last()?;
         let baseline = self.phases.iter().rev().find(|open| {
-            open.phase.kind == "baseline" && open.phase.start_request >= epoch.base && open.phase.totals.hits > 0
+            open.phase.kind == "baseline"
+                && open.phase.start_request >= epoch.base
+                && open.phase.totals.hits > 0
         });
         if let Some(open) = baseline {
             return open.phase.totals.hit_rate();
         }
         let steps = usize::try_from(WARM_GETS / STEP).unwrap_or(usize::MAX);
-        let (hits, all) = epoch.steps.iter().rev().take(steps).fold((0, 0), |(hits, all), step| {
-            (hits + step.count.hits, all + step.count.hits + step.count.misses)
-        });
+        let (hits, all) = epoch
+            .steps
+            .iter()
+            .rev()
+            .take(steps)
+            .fold((0, 0), |(hits, all), step| {
+                (hits + step.count.hits, all + step.count.hits + step.count.misses)
+            });
         ratio(hits, all)
     }
 
     /// Backing store reads per second in the latest baseline phase.
     #[must_use]
     pub fn warm_backend_rate(&self) -> Option<f64> {
-        let open = self.phases.iter().rev().find(|open| open.phase.kind == "baseline")?;
+        let open = self
+            .phases
+            .iter()
+            .rev()
+            .find(|open| open.phase.kind == "baseline")?;
         open.phase.backend_rate
     }
 
     /// Windows after event number `event` (0 the first), whole ones only, until the next event.
     #[must_use]
     pub fn points(&self, event: usize) -> Vec<Point> {
-        let Some(epoch) = self.epochs.get(event + 1) else { return Vec::new() };
+        let Some(epoch) = self.epochs.get(event + 1) else {
+            return Vec::new();
+        };
         epoch
             .steps
             .chunks_exact(self.window_steps)
@@ -331,7 +369,14 @@ impl Recorder {
             .map(|(steps, number)| Point {
                 count: sum(steps, |step| step.count),
                 requests: number * self.window_steps as u64 * STEP,
-                seconds: seconds(steps.iter().map(|step| step.ended_at).max().unwrap_or(0).saturating_sub(epoch.at)),
+                seconds: seconds(
+                    steps
+                        .iter()
+                        .map(|step| step.ended_at)
+                        .max()
+                        .unwrap_or(0)
+                        .saturating_sub(epoch.at),
+                ),
             })
             .collect()
     }
@@ -339,7 +384,11 @@ impl Recorder {
     /// Hit rate over the first `gets` after an event; `None` if fewer came.
     #[must_use]
     pub fn first(&self, event: usize, gets: u64) -> Option<f64> {
-        let steps = self.epochs.get(event + 1)?.steps.get(..usize::try_from(gets / STEP).ok()?)?;
+        let steps = self
+            .epochs
+            .get(event + 1)?
+            .steps
+            .get(..usize::try_from(gets / STEP).ok()?)?;
         let whole = steps.iter().map(Step::gets).sum::<u64>() >= gets;
         whole.then(|| sum(steps, |step| step.count).rate()).flatten()
     }
@@ -348,7 +397,10 @@ impl Recorder {
     #[must_use]
     pub fn sides(&self, event: usize) -> (HitCount, HitCount) {
         let steps = self.epochs.get(event + 1).map_or(&[][..], |epoch| &epoch.steps);
-        (sum(steps, |step| step.affected), sum(steps, |step| step.unaffected))
+        (
+            sum(steps, |step| step.affected),
+            sum(steps, |step| step.unaffected),
+        )
     }
 
     /// Misses by reason over the first `windows` windows after an event.
@@ -390,8 +442,18 @@ impl Recorder {
             phase
         });
         let mut latency = vec![self.latencies.told("")];
-        latency.extend(self.phases.iter().map(|open| open.latencies.told(&open.phase.name)));
-        (self.totals, phases.collect(), self.series.clone(), requests.clone(), latency)
+        latency.extend(
+            self.phases
+                .iter()
+                .map(|open| open.latencies.told(&open.phase.name)),
+        );
+        (
+            self.totals,
+            phases.collect(),
+            self.series.clone(),
+            requests.clone(),
+            latency,
+        )
     }
 
     fn request_series(&self) -> Vec<Row> {
@@ -428,7 +490,11 @@ impl Recorder {
                     misses: count.misses,
                     hit_rate: count.rate(),
                     effective_hit_rate: ratio(count.hits, requests),
-                    predicted: epoch.mixture.as_ref().and(count.rate()).map(|_| predicted / (count.hits + count.misses) as f64),
+                    predicted: epoch
+                        .mixture
+                        .as_ref()
+                        .and(count.rate())
+                        .map(|_| predicted / (count.hits + count.misses) as f64),
                     affected: (epoch.base > 0).then(|| sum(steps, |step| step.affected)),
                     unaffected: (epoch.base > 0).then(|| sum(steps, |step| step.unaffected)),
                     backend_rate: per_second(count.misses),
@@ -464,8 +530,15 @@ impl Recorder {
     }
 
     fn close_row(&mut self, end: Nanos, backend_queue: u64) {
-        let OpenRow { mut row, offered, done, backend, predicted, predicted_n, mut response } =
-            std::mem::take(&mut self.row);
+        let OpenRow {
+            mut row,
+            offered,
+            done,
+            backend,
+            predicted,
+            predicted_n,
+            mut response,
+        } = std::mem::take(&mut self.row);
         let lasted = seconds(end - self.row_start);
         row.t = seconds(self.row_start);
         row.seconds = lasted;
@@ -498,7 +571,9 @@ impl Recorder {
     }
 
     fn end_phase(&mut self, now: Nanos, next_get: u64) {
-        let Some(open) = self.phases.last_mut() else { return };
+        let Some(open) = self.phases.last_mut() else {
+            return;
+        };
         let phase = &mut open.phase;
         phase.end_seconds = seconds(now);
         phase.end_request = next_get;
@@ -530,7 +605,13 @@ fn sum(steps: &[Step], part: impl Fn(&Step) -> HitCount) -> HitCount {
 }
 
 fn percentiles(micros: &Micros) -> [u64; 5] {
-    [micros.quantile(0.5), micros.quantile(0.9), micros.quantile(0.99), micros.quantile(0.999), micros.max()]
+    [
+        micros.quantile(0.5),
+        micros.quantile(0.9),
+        micros.quantile(0.99),
+        micros.quantile(0.999),
+        micros.max(),
+    ]
 }
 
 fn seconds(nanos: Nanos) -> f64 {
@@ -544,7 +625,11 @@ mod tests {
     use crate::measure::theory::{ColdCurve, Mixture};
 
     fn at(done: u64) -> Timing {
-        Timing { intended: done - 2000, sent: done - 1000, done }
+        Timing {
+            intended: done - 2000,
+            sent: done - 1000,
+            done,
+        }
     }
 
     /// 1,000 gets a second, of which `hits` in every thousand hit.
@@ -553,7 +638,11 @@ mod tests {
             let get = recorder.totals().gets;
             recorder.offered();
             recorder.get_sent();
-            let end = if i % 1000 < hits { GetEnd::Hit } else { GetEnd::Miss(Reason::Remapped) };
+            let end = if i % 1000 < hits {
+                GetEnd::Hit
+            } else {
+                GetEnd::Miss(Reason::Remapped)
+            };
             let now = (start * 1000 + i + 1) * SECOND / 1000;
             recorder.get(get, end, i % 2 == 0, at(now));
             recorder.tick(now, 3);
@@ -570,7 +659,11 @@ mod tests {
         }
         assert_eq!(recorder.warm(), Some(0.8));
         recorder.begin_phase(4 * SECOND, "resize", "measure");
-        let mixture = Mixture { warm: 0.8, cold_share: 1.0, cold: ColdCurve(vec![0.5]) };
+        let mixture = Mixture {
+            warm: 0.8,
+            cold_share: 1.0,
+            cold: ColdCurve(vec![0.5]),
+        };
         recorder.event(4 * SECOND, 4000, Some(mixture));
         second(&mut recorder, 4, 500);
         second(&mut recorder, 5, 790);
@@ -580,13 +673,25 @@ mod tests {
         assert_eq!(totals.misses_by_reason.misses(), totals.misses);
         for rows in [&series, &requests] {
             assert_eq!(rows.iter().map(|row| row.hits).sum::<u64>(), totals.hits);
-            assert_eq!(rows.iter().map(|row| row.misses_by_reason.misses()).sum::<u64>(), totals.misses);
+            assert_eq!(
+                rows.iter().map(|row| row.misses_by_reason.misses()).sum::<u64>(),
+                totals.misses
+            );
         }
-        assert_eq!(phases.iter().map(|phase| phase.totals.gets).collect::<Vec<_>>(), [4000, 2000]);
-        assert_eq!((phases[1].hit_rate_min, phases[1].hit_rate_max), (Some(0.5), Some(0.79)));
+        assert_eq!(
+            phases.iter().map(|phase| phase.totals.gets).collect::<Vec<_>>(),
+            [4000, 2000]
+        );
+        assert_eq!(
+            (phases[1].hit_rate_min, phases[1].hit_rate_max),
+            (Some(0.5), Some(0.79))
+        );
         assert!(phases[0].hit_rate_slope_pp_per_10s.unwrap().abs() < 1e-9);
         assert_eq!(series.len(), 6);
-        assert_eq!((series[4].hit_rate, series[4].phase.as_str()), (Some(0.5), "resize"));
+        assert_eq!(
+            (series[4].hit_rate, series[4].phase.as_str()),
+            (Some(0.5), "resize")
+        );
         assert!((series[4].predicted.unwrap() - 0.5).abs() < 1e-9);
         assert_eq!((series[3].affected, series[3].predicted), (None, None));
         assert_eq!((series[3].p50_us, latency[0].lag.p50_us), (2, 1));
@@ -605,7 +710,12 @@ mod tests {
         recorder.start(0);
         recorder.tick(3 * SECOND + 1, 9);
         assert_eq!(recorder.series().len(), 3);
-        assert!(recorder.series().iter().all(|row| row.requests == 0 && row.hit_rate.is_none()));
+        assert!(
+            recorder
+                .series()
+                .iter()
+                .all(|row| row.requests == 0 && row.hit_rate.is_none())
+        );
     }
 
     #[test]
@@ -617,8 +727,14 @@ mod tests {
         recorder.error(true);
         recorder.finish(SECOND, 0);
         let totals = recorder.totals();
-        assert_eq!((totals.gets, totals.done, totals.errors, totals.timeouts), (1, 0, 1, 1));
-        assert_eq!((totals.hit_rate(), totals.effective_hit_rate()), (None, Some(0.0)));
+        assert_eq!(
+            (totals.gets, totals.done, totals.errors, totals.timeouts),
+            (1, 0, 1, 1)
+        );
+        assert_eq!(
+            (totals.hit_rate(), totals.effective_hit_rate()),
+            (None, Some(0.0))
+        );
         assert_eq!(totals.misses_by_reason.error, 1);
     }
 }

@@ -57,12 +57,17 @@ pub fn dip(points: &[Point], warm: Option<f64>) -> Dip {
         low: lowest.map(|(rate, _)| rate),
         low_at_seconds: lowest.map(|(_, at)| at),
         recovery: match first {
-            Some(at) => Recovery::After { seconds: points[at].seconds, requests: points[at].requests },
+            Some(at) => Recovery::After {
+                seconds: points[at].seconds,
+                requests: points[at].requests,
+            },
             None if points.is_empty() => Recovery::Unknown,
             None => Recovery::Never,
         },
         debt: (!points.is_empty()).then_some(debt.max(0.0)),
-        amplification: lowest.filter(|_| warm < 1.0).map(|(rate, _)| ((1.0 - rate) / (1.0 - warm)).max(1.0)),
+        amplification: lowest
+            .filter(|_| warm < 1.0)
+            .map(|(rate, _)| ((1.0 - rate) / (1.0 - warm)).max(1.0)),
         windows: until,
     }
 }
@@ -93,7 +98,10 @@ mod tests {
         (1..)
             .zip(hits)
             .map(|(n, hits)| Point {
-                count: HitCount { hits: *hits, misses: 1000 - hits },
+                count: HitCount {
+                    hits: *hits,
+                    misses: 1000 - hits,
+                },
                 requests: n * 1000,
                 seconds: n as f64,
             })
@@ -104,10 +112,28 @@ mod tests {
     fn recovery_is_the_first_window_that_holds() {
         for (hits, expected) in [
             // 95 % of .8 is .76. One good window between bad ones is no recovery.
-            (&[600, 770, 700, 760, 761, 762, 100][..], Recovery::After { seconds: 4.0, requests: 4000 }),
-            (&[800, 800, 800][..], Recovery::After { seconds: 1.0, requests: 1000 }),
+            (
+                &[600, 770, 700, 760, 761, 762, 100][..],
+                Recovery::After {
+                    seconds: 4.0,
+                    requests: 4000,
+                },
+            ),
+            (
+                &[800, 800, 800][..],
+                Recovery::After {
+                    seconds: 1.0,
+                    requests: 1000,
+                },
+            ),
             (&[600, 700, 759][..], Recovery::Never),
-            (&[600, 700, 780][..], Recovery::After { seconds: 3.0, requests: 3000 }),
+            (
+                &[600, 700, 780][..],
+                Recovery::After {
+                    seconds: 3.0,
+                    requests: 3000,
+                },
+            ),
             (&[][..], Recovery::Unknown),
         ] {
             assert_eq!(dip(&points(hits), Some(0.8)).recovery, expected, "{hits:?}");
@@ -118,7 +144,10 @@ mod tests {
     #[test]
     fn low_debt_and_amplification_end_with_the_recovery() {
         let dip = dip(&points(&[600, 700, 790, 790, 790, 100]), Some(0.8));
-        assert_eq!((dip.low, dip.low_at_seconds, dip.windows), (Some(0.6), Some(1.0), 3));
+        assert_eq!(
+            (dip.low, dip.low_at_seconds, dip.windows),
+            (Some(0.6), Some(1.0), 3)
+        );
         assert!((dip.debt.unwrap() - 310.0).abs() < 1e-6, "{dip:?}");
         assert!((dip.amplification.unwrap() - 2.0).abs() < 1e-9, "{dip:?}");
     }

@@ -52,7 +52,13 @@ impl ColdCurve {
             rank += together;
         }
         let total: f64 = groups.iter().map(|(weight, n)| weight * n).sum();
-        let at = |k: f64| groups.iter().map(|(w, n)| (w / total, n)).map(|(p, n)| n * p * -(-p * k).exp_m1()).sum::<f64>();
+        let at = |k: f64| {
+            groups
+                .iter()
+                .map(|(w, n)| (w / total, n))
+                .map(|(p, n)| n * p * -(-p * k).exp_m1())
+                .sum::<f64>()
+        };
         let mut curve = Vec::new();
         let mut grid = 0.5;
         let (mut left, mut left_at) = (at(STEP as f64 / 2.0), grid);
@@ -67,7 +73,10 @@ impl ColdCurve {
             (left, left_at, grid) = (right, right_at, right_at);
         }
         // The first step is the steepest: its mean, not its middle.
-        curve[0] = (0..20).map(|i| at(STEP as f64 * (f64::from(i) + 0.5) / 20.0)).sum::<f64>() / 20.0;
+        curve[0] = (0..20)
+            .map(|i| at(STEP as f64 * (f64::from(i) + 0.5) / 20.0))
+            .sum::<f64>()
+            / 20.0;
         Self(curve)
     }
 
@@ -100,7 +109,13 @@ impl Mixture {
     #[must_use]
     pub fn at(&self, since: u64) -> f64 {
         let step = usize::try_from(since / STEP).unwrap_or(usize::MAX);
-        let cold = self.cold.0.get(step).or(self.cold.0.last()).copied().unwrap_or(self.warm);
+        let cold = self
+            .cold
+            .0
+            .get(step)
+            .or(self.cold.0.last())
+            .copied()
+            .unwrap_or(self.warm);
         self.mix(cold)
     }
 
@@ -116,9 +131,10 @@ impl Mixture {
     #[must_use]
     pub fn told(&self, window: u64, key_fraction_formula: Option<f64>) -> Prediction {
         let steps = usize::try_from((window / STEP).max(1)).unwrap_or(1);
-        let recovered = self.cold.0.chunks(steps).position(|chunk| {
-            self.mix(chunk.iter().sum::<f64>() / chunk.len() as f64) >= BACK * self.warm
-        });
+        let recovered =
+            self.cold.0.chunks(steps).position(|chunk| {
+                self.mix(chunk.iter().sum::<f64>() / chunk.len() as f64) >= BACK * self.warm
+            });
         Prediction {
             low: self.first(window.max(STEP)),
             first_1k: self.first(1_000),
@@ -148,17 +164,34 @@ mod tests {
         // N = 100,000, alpha .99, everything fits: half of the warm rate after 1,915 gets; and first-1k and first-10k
         // means after a flush of .364 and .555 (at a capacity of a tenth, which they do not reach).
         let curve = ColdCurve::independent(|rank| ((rank + 1) as f64).powf(-0.99), 100_000);
-        assert!((curve.mean(1_000).unwrap() - 0.364).abs() < 0.003, "{:?}", curve.mean(1_000));
-        assert!((curve.mean(10_000).unwrap() - 0.555).abs() < 0.003, "{:?}", curve.mean(10_000));
+        assert!(
+            (curve.mean(1_000).unwrap() - 0.364).abs() < 0.003,
+            "{:?}",
+            curve.mean(1_000)
+        );
+        assert!(
+            (curve.mean(10_000).unwrap() - 0.555).abs() < 0.003,
+            "{:?}",
+            curve.mean(10_000)
+        );
         assert!((curve.0[1] - 0.5).abs() < 0.03, "{}", curve.0[1]);
         assert!(curve.0.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9));
-        assert!(curve.0[562] > 0.945 && curve.0[550] < 0.955, "{} {}", curve.0[550], curve.0[562]);
+        assert!(
+            curve.0[562] > 0.945 && curve.0[550] < 0.955,
+            "{} {}",
+            curve.0[550],
+            curve.0[562]
+        );
     }
 
     #[test]
     fn the_mixture_lies_between_cold_and_warm_by_the_share_that_went_cold() {
         let cold = ColdCurve(vec![0.2, 0.6, 0.8, 0.8]);
-        let mixture = Mixture { warm: 0.8, cold_share: 0.5, cold };
+        let mixture = Mixture {
+            warm: 0.8,
+            cold_share: 0.5,
+            cold,
+        };
         assert!((mixture.at(0) - 0.5).abs() < 1e-12);
         assert!((mixture.at(STEP) - 0.7).abs() < 1e-12);
         assert!((mixture.at(99 * STEP) - 0.8).abs() < 1e-12);
