@@ -126,7 +126,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let complaint = || format!("{text:?} is not a time with its unit, such as 200ms or 1s");
-    let number: u64 = number.parse().map_err(|_| complaint())?;
+    let number: u64 = number.parse().ok().ok_or_else(complaint)?;
     match unit {
         "us" => Ok(Duration::from_micros(number)),
         "ms" => Ok(Duration::from_millis(number)),
@@ -141,7 +141,7 @@ fn bytes(text: &str) -> Result<usize, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let complaint = || format!("{text:?} is not a size from 1KiB to 1GiB with its unit, such as 1MiB");
-    let number: usize = number.parse().map_err(|_| complaint())?;
+    let number: usize = number.parse().ok().ok_or_else(complaint)?;
     let unit = match unit {
         "KiB" | "k" | "K" => 1024,
         "MiB" | "m" | "M" => 1024 * 1024,

@@ -352,6 +352,9 @@ fn histogram(page: &mut Page, server: &str, totals: &Totals) {
     );
 }
 
+/// What is read off one worker's counters of one server.
+type Number<'a> = &'a dyn Fn(&Counted) -> u64;
+
 /// mcrouter_exporter's names.
 fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinations) {
     let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
@@ -445,7 +448,7 @@ fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinations) {
 }
 
 fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
-    let metrics: [(&str, &str, &dyn Fn(&Counted) -> u64); 7] = [
+    let metrics: [(&str, &str, Number<'_>); 7] = [
         (
             "mcrouter_server_proxy_reqs_processing",
             "Requests that wait for this server",

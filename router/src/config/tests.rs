@@ -86,7 +86,8 @@ fn files_as_mcrouter_reads_them() {
 
 #[test]
 fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
-    let with_route = |route: &str| format!(r#"{{"pools": {{"A": {{"servers": ["h:1", "h:2"]}}}}, "route": {route}}}"#);
+    let with_route =
+        |route: &str| format!(r#"{{"pools": {{"A": {{"servers": ["h:1", "h:2"]}}}}, "route": {route}}}"#);
     for (text, complaint) in [
         (String::new(), "config: expected an object, found nothing"),
         ("{".to_owned(), "config: "),
@@ -158,23 +159,35 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
         ),
     ] {
         let error = check(&text).expect_err(&text);
-        assert!(error.contains(complaint), "{text}\n said: {error}\n  for: {complaint}");
+        assert!(
+            error.contains(complaint),
+            "{text}\n said: {error}\n  for: {complaint}"
+        );
     }
 }
 
 #[test]
 fn another_list_of_servers_changes_that_pool_and_nothing_else() {
-    let source = parse(r#"{"pools": {"A": {"servers": ["h:1"], "hash": "ketama", "weights": [2]}, "B": {"servers": ["h:9"]}},
-                          "route": "PoolRoute|A"}"#)
+    let source = parse(
+        r#"{"pools": {"A": {"servers": ["h:1"], "hash": "ketama", "weights": [2]}, "B": {"servers": ["h:9"]}},
+                          "route": "PoolRoute|A"}"#,
+    )
     .expect("good");
     let config = Config::check(source, &defaults(), 1).expect("good");
     let changed = config
         .with_servers("A", vec!["h:1".to_owned(), "n2=h:2".to_owned()], None, None)
         .expect("there is a pool A");
     let changed = Config::check(changed, &defaults(), 2).expect("still good");
-    let names: Vec<&str> = changed.pools[0].pool.servers.iter().map(|server| server.name.as_str()).collect();
+    let names: Vec<&str> = changed.pools[0]
+        .pool
+        .servers
+        .iter()
+        .map(|server| server.name.as_str())
+        .collect();
     assert_eq!(names, ["h:1", "n2"]);
     assert_ne!(changed.checksum(), config.checksum());
-    let error = config.with_servers("C", Vec::new(), None, None).expect_err("there is no pool C");
+    let error = config
+        .with_servers("C", Vec::new(), None, None)
+        .expect_err("there is no pool C");
     assert_eq!(error.to_string(), "pool: unknown pool \"C\"; known are A, B");
 }

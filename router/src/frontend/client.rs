@@ -17,6 +17,8 @@ const PLACES_MAX: usize = 4096;
 const PLACES_MIN: usize = 8;
 /// Replies it may be expected to be owed, in bytes: what its replies' usual size makes of the places.
 const OWED_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What a new client's replies are taken to be like: few places until the replies tell.
+const USUAL_AT_FIRST_BYTES: usize = 128 * 1024;
 /// Replies it has not read, in bytes, before it is not read itself.
 const UNREAD_MAX_BYTES: usize = 1024 * 1024;
 /// Bytes of its requests that may wait for replies.
@@ -66,7 +68,7 @@ impl Client {
             dirty: false,
             paused: false,
             closing: false,
-            usual: 64,
+            usual: USUAL_AT_FIRST_BYTES,
         }
     }
 
@@ -95,7 +97,7 @@ impl Client {
             // Large replies are what bounds are for: learned at once, forgotten slowly.
             reply_len_bytes.max(64)
         } else {
-            (self.usual * 15 + reply_len_bytes).div_ceil(16).max(64)
+            ((self.usual * 7 + reply_len_bytes) / 8).max(64)
         };
     }
 

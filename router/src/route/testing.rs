@@ -51,7 +51,12 @@ impl Recording {
             }
             let id = servers.insert_with(|id: Id<Upstream>| {
                 let waker = SocketWaker::new(Token::Upstream(id.index()), &ready);
-                Upstream::new(Arc::clone(destination), Arc::new(DestinationCounters::default()), waker, &limits)
+                Upstream::new(
+                    Arc::clone(destination),
+                    Arc::new(DestinationCounters::default()),
+                    waker,
+                    &limits,
+                )
             });
             destinations.push((id, Arc::clone(destination)));
             id
@@ -118,7 +123,10 @@ impl Recording {
             quiet: false,
             note: bytes::Bytes::new(),
         });
-        let mut answer = flows.get_mut(id).and_then(|flow| flow.answer.take()).expect("an answer");
+        let mut answer = flows
+            .get_mut(id)
+            .and_then(|flow| flow.answer.take())
+            .expect("an answer");
         let mut asked = Vec::new();
         let mut turns = std::collections::HashMap::new();
         for _ in 0..20 {
@@ -131,7 +139,10 @@ impl Recording {
                 let wire = String::from_utf8_lossy(&leg.request.wire).replace("\r\n", "~");
                 asked.push(format!("{name}: {wire}"));
                 let turn = turns.entry(name.clone()).or_insert(0_usize);
-                let (_, lines) = says.iter().find(|(server, _)| *server == name).expect("a server that says something");
+                let (_, lines) = says
+                    .iter()
+                    .find(|(server, _)| *server == name)
+                    .expect("a server that says something");
                 let said = lines.get(*turn).or(lines.last()).expect("a reply");
                 *turn += 1;
                 legs.borrow_mut()[leg.leg as usize] = Some(reply(said, leg.request.expect));
@@ -197,7 +208,10 @@ mod stories {
             ("mg YWJj b v~", "b"),
             ("incr ac 1~", "a"),
             ("get n~", "nothing"),
-            ("get zzz~", "SERVER_ERROR no route for this key: no prefix fits and there is no wildcard"),
+            (
+                "get zzz~",
+                "SERVER_ERROR no route for this key: no prefix fits and there is no wildcard",
+            ),
             ("delete a~", "SERVER_ERROR no deletes"),
             ("md a~", "SERVER_ERROR no deletes"),
             ("set zzz 0 0 1~x~", "a"),
@@ -230,7 +244,10 @@ mod stories {
             ),
         ] {
             let says = says.map(|(server, said)| (server, [said]));
-            let says: Vec<(&str, &[&str])> = says.iter().map(|(server, said)| (*server, said.as_slice())).collect();
+            let says: Vec<(&str, &[&str])> = says
+                .iter()
+                .map(|(server, said)| (*server, said.as_slice()))
+                .collect();
             assert_eq!(tree(route).play(line, &says), story);
         }
         let only_tko = r#"{"type": "FailoverRoute", "children": ["PoolRoute|A", "PoolRoute|B"],
@@ -274,7 +291,8 @@ mod stories {
         let order = order(&tree);
         let [l, f, g] = [&order[0], &order[1], &order[2]].map(String::as_str);
         assert_eq!(tree.fast("get k~"), format!("{l}?"));
-        let play = |line: &str, says: [&[&str]; 3]| tree.play(line, &[(l, says[0]), (f, says[1]), (g, says[2])]);
+        let play =
+            |line: &str, says: [&[&str]; 3]| tree.play(line, &[(l, says[0]), (f, says[1]), (g, says[2])]);
 
         assert_eq!(
             play("get k~", [&["timeout"], &["END~"], &["END~"]]),
@@ -331,7 +349,11 @@ mod stories {
                                    {{"aliases": ["/b/b/"], "route": "PoolRoute|B"}}]}}"#
         ));
         assert_eq!(tree.fast("get k~"), "a");
-        assert_eq!(tree.fast("get /x/y/k~"), "a", "no route has this prefix: it is part of the key");
+        assert_eq!(
+            tree.fast("get /x/y/k~"),
+            "a",
+            "no route has this prefix: it is part of the key"
+        );
         assert_eq!(
             tree.play("get /b/b/k~", &[("b", &["VALUE k 0 1~x~END~"])]),
             "b: get k~\n=> VALUE /b/b/k 0 1~x~END~"

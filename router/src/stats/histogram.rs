@@ -23,6 +23,7 @@ impl Default for Histogram {
 }
 
 /// The bucket of a value: the first `1 << SUB_BITS` are exact, then each doubling has that many.
+#[expect(clippy::cast_possible_truncation, reason = "a bucket's number is small")]
 const fn bucket(micros: u64) -> usize {
     if micros < 1 << SUB_BITS {
         return micros as usize;
@@ -34,6 +35,7 @@ const fn bucket(micros: u64) -> usize {
 }
 
 /// The largest value of a bucket.
+#[expect(clippy::cast_possible_truncation, reason = "a bucket's number is small")]
 const fn upper(bucket: usize) -> u64 {
     let sub_count = 1 << SUB_BITS;
     if bucket < sub_count {

@@ -3,6 +3,9 @@
 use super::{InFlight, Matched, Micros};
 use crate::request::{Expect, Op};
 
+/// What each request expects, and its keys.
+type Asked<'a> = &'a [(Expect, &'a str)];
+
 /// Asks each of `asked` (what it expects and its keys), then feeds `bytes` in pieces of `step`. One word per reply:
 /// its number, kind and which keys it answered; then how it ended.
 fn replies(asked: &[(Expect, &str)], bytes: &str, step: usize) -> String {
@@ -42,7 +45,7 @@ fn replies(asked: &[(Expect, &str)], bytes: &str, step: usize) -> String {
 #[test]
 fn replies_find_their_requests_in_any_split() {
     use Expect::{Arith, Delete, MetaGet, MetaSet, Retrieval, Store};
-    let cases: &[(&[(Expect, &str)], &str, &str)] = &[
+    let cases: &[(Asked<'_>, &str, &str)] = &[
         (&[(Retrieval, "a")], "END\r\n", "0:miss[]"),
         (
             &[(Retrieval, "a"), (Retrieval, "b")],

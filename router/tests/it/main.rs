@@ -1,0 +1,9 @@
+//! The router's promises, kept through real sockets: embedded routers before embedded nodes, before stock memcached,
+//! and before servers that misbehave on purpose.
+
+mod config;
+mod faults;
+mod load;
+mod program;
+mod sharding;
+mod support;
