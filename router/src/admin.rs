@@ -126,6 +126,9 @@ async fn change(State(admin): State<Admin>, body: Bytes) -> Response {
         Ok(change) => change,
         Err(error) => return complain(error.to_string()),
     };
+    if change.servers.is_empty() {
+        return complain("servers: a pool needs at least one server".to_owned());
+    }
     let config = admin.shared.config.load_full();
     let pool = match (&change.pool, config.pools.as_slice()) {
         (Some(pool), _) => pool.clone(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -151,12 +151,8 @@ fn origin(options: &Options, embedded: &[String]) -> Result<Origin, StartError> 
             path: path.display().to_string(),
             message: format!("cannot read: {error}"),
         })?;
-        let in_file = |error: ConfigError| ConfigError {
-            path: format!("{}: {}", path.display(), error.path),
-            ..error
-        };
         return Ok(Origin {
-            source: config::parse(&text).map_err(in_file)?,
+            source: config::parse(&text).map_err(|error| error.of_file(path))?,
             file: Some(path.clone()),
             text: Some(text),
         });
@@ -187,10 +183,7 @@ pub(crate) fn check(options: &Options) -> Result<(), StartError> {
 /// Errors of a file name the file.
 fn place(error: ConfigError, file: Option<&PathBuf>) -> ConfigError {
     match file {
-        Some(file) => ConfigError {
-            path: format!("{}: {}", file.display(), error.path),
-            ..error
-        },
+        Some(file) => error.of_file(file),
         None => error,
     }
 }
@@ -265,10 +258,13 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         signals,
         config_poll: options.config_poll,
     };
+    let (hears, heard) = mpsc::channel();
     let side = std::thread::Builder::new()
         .name("router-side".to_owned())
-        .spawn(move || side.run())
+        .spawn(move || side.run(hears))
         .map_err(StartError::Thread)?;
+    // Signals are heard before anybody is told that the router is ready. An error: it said why.
+    let _ = heard.recv();
     info!(%addr, threads, servers = config.pools.iter().map(|view| view.pool.servers.len()).sum::<usize>(), "router started");
     Ok(Running {
         addr,
@@ -367,7 +363,7 @@ struct Side {
 }
 
 impl Side {
-    fn run(self) {
+    fn run(self, hears: mpsc::Sender<()>) {
         let runtime = match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -375,11 +371,11 @@ impl Side {
                 return;
             }
         };
-        runtime.block_on(self.serve());
+        runtime.block_on(self.serve(hears));
         runtime.shutdown_timeout(Duration::from_secs(1));
     }
 
-    async fn serve(self) {
+    async fn serve(self, hears: mpsc::Sender<()>) {
         let mut ended = self.stop.ended.subscribe();
         if let Some(listener) = self.admin {
             let admin = Admin {
@@ -396,8 +392,14 @@ impl Side {
         }
         tokio::spawn(watch_file(Arc::clone(&self.keeper), self.config_poll));
         if self.signals == Signals::Obey {
-            tokio::spawn(obey_signals(self.stop.clone(), Arc::clone(&self.keeper)));
+            match Heard::new() {
+                Ok(heard) => {
+                    tokio::spawn(obey_signals(heard, self.stop.clone(), Arc::clone(&self.keeper)));
+                }
+                Err(error) => warn!(%error, "signals cannot be heard"),
+            }
         }
+        drop(hears);
         // An error means that the other side is gone: an end as well.
         let _ = ended.wait_for(|ended| *ended).await;
     }
@@ -412,15 +414,29 @@ async fn watch_file(keeper: Arc<Keeper>, every: Duration) {
     }
 }
 
-async fn obey_signals(stop: Stop, keeper: Arc<Keeper>) {
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    ) else {
-        warn!("signals cannot be heard");
-        return;
-    };
+/// The signals a router obeys.
+struct Heard {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Heard {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn obey_signals(heard: Heard, stop: Stop, keeper: Arc<Keeper>) {
+    let Heard {
+        mut terminate,
+        mut interrupt,
+        mut hang_up,
+    } = heard;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

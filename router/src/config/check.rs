@@ -20,6 +20,21 @@ pub(crate) struct ConfigError {
     pub message: String,
 }
 
+impl ConfigError {
+    /// The same, naming the file: `FILE:LINE:COLUMN` or `FILE: PATH`.
+    pub(crate) fn of_file(self, file: &std::path::Path) -> Self {
+        let blank = if self.path.starts_with(|first: char| first.is_ascii_digit()) {
+            ""
+        } else {
+            " "
+        };
+        Self {
+            path: format!("{}:{blank}{}", file.display(), self.path),
+            ..self
+        }
+    }
+}
+
 /// A place in the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Node<'v> {

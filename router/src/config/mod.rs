@@ -163,10 +163,22 @@ pub(crate) fn parse(text: &str) -> Result<Value, ConfigError> {
             message: "expected an object, found nothing".to_owned(),
         }),
         Ok(value) => Ok(value),
-        Err(error) => Err(ConfigError {
-            path: "config".to_owned(),
-            message: error.to_string(),
-        }),
+        Err(error) => {
+            let told = error.to_string();
+            let placed = told
+                .rsplit_once(" on line ")
+                .and_then(|(message, place)| Some((message, place.split_once(" column ")?)));
+            Err(match placed {
+                Some((message, (line, column))) => ConfigError {
+                    path: format!("{line}:{}", column.trim_end_matches('.')),
+                    message: message.to_owned(),
+                },
+                None => ConfigError {
+                    path: "config".to_owned(),
+                    message: told,
+                },
+            })
+        }
     }
 }
 

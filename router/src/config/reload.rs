@@ -2,7 +2,7 @@
 //!
 //! A configuration is checked before any worker hears of it. A bad one changes nothing but the status, which says why.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -48,13 +48,23 @@ impl Keeper {
 
     /// Takes `source` into use in every worker; the new epoch.
     pub(crate) fn apply(&self, source: Value) -> Result<u64, String> {
+        self.apply_of(source, None)
+    }
+
+    fn apply_of(&self, source: Value, file: Option<&Path>) -> Result<u64, String> {
         let _one_at_a_time = self.changing.lock();
         let now = clock::unix().as_secs();
         self.shared.status.lock().last_attempt_unix = now;
         let old = self.shared.config.load_full();
         let config = match Config::check(source, &self.shared.settings.defaults, old.epoch + 1) {
             Ok(config) => Arc::new(config),
-            Err(error) => return Err(self.failed(&error.to_string())),
+            Err(error) => {
+                let error = match file {
+                    Some(file) => error.of_file(file),
+                    None => error,
+                };
+                return Err(self.failed(&error.to_string()));
+            }
         };
         let (confirm, confirmed) = mpsc::channel();
         for worker in &self.workers {
@@ -112,11 +122,11 @@ impl Keeper {
         match super::parse(&text) {
             Ok(source) => {
                 // Already told where it failed.
-                let _ = self.apply(source);
+                let _ = self.apply_of(source, Some(path));
             }
             Err(error) => {
                 self.shared.status.lock().last_attempt_unix = clock::unix().as_secs();
-                self.failed(&error.to_string());
+                self.failed(&error.of_file(path).to_string());
             }
         }
     }

@@ -14,11 +14,11 @@ use crate::worker::socket::Socket;
 /// Requests of one client that may wait for replies before it is not read for a while.
 const PLACES_MAX: usize = 4096;
 /// Places that are allowed however large its replies are.
-const PLACES_MIN: usize = 8;
+const PLACES_MIN: usize = 2;
 /// Replies it may be expected to be owed, in bytes: what its replies' usual size makes of the places.
-const OWED_MAX_BYTES: usize = 8 * 1024 * 1024;
+const OWED_MAX_BYTES: usize = 2 * 1024 * 1024;
 /// What a new client's replies are taken to be like: few places until the replies tell.
-const USUAL_AT_FIRST_BYTES: usize = 128 * 1024;
+const USUAL_AT_FIRST_BYTES: usize = 256 * 1024;
 /// Replies it has not read, in bytes, before it is not read itself.
 const UNREAD_MAX_BYTES: usize = 1024 * 1024;
 /// Bytes of its requests that may wait for replies.

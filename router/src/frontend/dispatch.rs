@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use protocol::meta::KeyScratch;
-use protocol::{Delete, Get, Key, Request, Step};
+use protocol::{Delete, Get, Key, ProtocolError, Request, Step};
 
 use super::{Client, Retry, local, multiget};
 use crate::args::FlushPolicy;
@@ -73,7 +73,10 @@ impl Core {
                     }
                 }
                 Step::Close { error } => {
-                    if let Some(error) = error {
+                    // A browser gets no answer: it might send its form's text as commands next.
+                    if let Some(error) = error
+                        && error != ProtocolError::HttpRequest
+                    {
                         self.front.counters.rejects.add(1);
                         self.front
                             .answer_now(id, |out| out.extend_from_slice(error.reply()));
@@ -331,14 +334,16 @@ impl Core {
             note: Bytes::new(),
             failed: None,
         });
-        let to = match (flush.noreply, self.front.park(id, 0)) {
-            (false, Some(seq)) => ReplyTo::Client {
-                id,
-                seq,
-                retry: false,
-            },
-            _ => ReplyTo::Nobody,
+        let place = if flush.noreply {
+            None
+        } else {
+            self.front.park(id, 0)
         };
+        let to = place.map_or(ReplyTo::Nobody, |seq| ReplyTo::Client {
+            id,
+            seq,
+            retry: false,
+        });
         let servers: Vec<_> = self
             .servers
             .iter()

@@ -15,6 +15,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::net::{TcpStream, UnixStream};
@@ -37,6 +38,8 @@ use crate::worker::socket::{Read, Socket};
 const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Room a send buffer keeps when it is empty.
 const UNSENT_KEPT_BYTES: usize = 256 * 1024;
+/// How long the connection for a probe may take to open.
+const PROBE_CONNECT_MAX: Duration = Duration::from_millis(400);
 /// Reads per turn before other sockets get theirs.
 const READS_PER_TURN: usize = 16;
 /// Room made for the rest of a reply: at least, and at most at a time.
@@ -213,7 +216,12 @@ impl Upstream {
 
     fn connect(&mut self, now: Micros) {
         let address = self.destination.address.clone();
-        let by = now.after(self.destination.connect_timeout);
+        // A server that is gone is looked for often: a lost packet must not cost the second in which it is to be back.
+        let patience = match self.health.tko() {
+            Some(_) => self.destination.connect_timeout.min(PROBE_CONNECT_MAX),
+            None => self.destination.connect_timeout,
+        };
+        let by = now.after(patience);
         self.link = Link::Connecting(Box::pin(open(address)), by);
         // The first poll starts it; it happens in this very turn.
         self.ready.queue();
@@ -428,6 +436,11 @@ impl Upstream {
 
     fn violated(&mut self, why: &'static str, now: Micros, sink: &mut impl Sink) {
         warn!(server = %self.destination.name, why, "connection closed: the server sent something else than a reply");
+        self.broke(UpstreamError::Protocol, now, sink);
+    }
+
+    /// Something went wrong on our side, perhaps in the middle of a line: nothing more is sent on this connection.
+    pub(crate) fn give_up_connection(&mut self, now: Micros, sink: &mut impl Sink) {
         self.broke(UpstreamError::Protocol, now, sink);
     }
 

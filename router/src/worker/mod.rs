@@ -180,8 +180,7 @@ impl Worker {
                         return Poll::Ready(());
                     }
                 }
-                Token::Client(index) => self.core.client_ready(index, &mut self.scratch),
-                Token::Upstream(index) => self.core.server_ready(index, &mut self.scratch),
+                Token::Client(_) | Token::Upstream(_) => self.serve(token),
             }
         }
         self.tokens = tokens;
@@ -194,6 +193,24 @@ impl Worker {
         Poll::Pending
     }
 
+    /// Reads a socket. A bug met by one connection costs that client its connection and the servers theirs, lest a
+    /// half-written line go on as another; not the worker with everybody else.
+    fn serve(&mut self, token: Token) {
+        let Self { core, scratch, .. } = self;
+        let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match token {
+            Token::Client(index) => core.client_ready(index, scratch),
+            Token::Upstream(index) => core.server_ready(index, scratch),
+            Token::Listener | Token::Control => {}
+        }));
+        if served.is_err() {
+            tracing::error!(
+                ?token,
+                "a bug: this connection and those to the servers are closed"
+            );
+            core.recover(token);
+        }
+    }
+
     fn obey(&mut self) -> Poll<()> {
         while let Ok(control) = self.control.try_recv() {
             match control {
@@ -204,7 +221,7 @@ impl Worker {
                 Control::Drain => {
                     self.draining = true;
                     self.listener = None;
-                    self.core.close_gently();
+                    self.core.close_gently(&mut self.scratch);
                 }
                 Control::Stop => return Poll::Ready(()),
             }
@@ -438,6 +455,21 @@ impl Core {
         }
     }
 
+    /// After a bug: whatever may be half done is undone.
+    fn recover(&mut self, token: Token) {
+        let all: Vec<_> = self.servers.iter().map(|(id, _)| id).collect();
+        for id in all {
+            if let Some(upstream) = self.servers.get_mut(id) {
+                upstream.give_up_connection(self.now, &mut self.front);
+            }
+        }
+        if let Token::Client(index) = token
+            && let Some(id) = self.front.clients.id_at(index)
+        {
+            self.part_with(id);
+        }
+    }
+
     /// Requests that were read into the worker's own room: what is left over moves to the client's.
     fn take_scratch(&mut self, id: Id<Client>, bytes: &[u8]) {
         let consumed = self.requests(id, bytes);
@@ -549,12 +581,14 @@ impl Core {
     }
 
     fn run_flows(&mut self) {
-        loop {
-            while let Some(retry) = self.front.retries.pop() {
+        // In the order in which they were answered: what one client wrote first reaches each server first.
+        while !(self.front.retries.is_empty() && self.front.woken.is_empty()) {
+            for retry in std::mem::take(&mut self.front.retries) {
                 self.retry(&retry);
             }
-            let Some(id) = self.front.woken.pop() else { break };
-            self.run_flow(id);
+            for id in std::mem::take(&mut self.front.woken) {
+                self.run_flow(id);
+            }
         }
         let failovers = self.front.wishes.failovers.take();
         if failovers > 0 {
@@ -679,9 +713,11 @@ impl Core {
     }
 
     /// Reads no client any more: each closes when it has its replies.
-    fn close_gently(&mut self) {
+    fn close_gently(&mut self, scratch: &mut [u8]) {
         let all: Vec<_> = self.front.clients.iter().map(|(id, _)| id).collect();
         for id in all {
+            // What it has asked already is still answered.
+            self.client_ready(id.index(), scratch);
             if let Some(client) = self.front.clients.get_mut(id) {
                 client.closing = true;
             }

@@ -82,7 +82,9 @@ fn it_says_when_it_is_ready_and_ends_with_its_last_reply_when_told_to() {
         crate::support::http(address("admin="), "GET", "/healthz", "").0,
         200
     );
-    let killed = Command::new("kill").arg(child.id().to_string()).status();
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
     assert!(killed.is_ok_and(|status| status.success()));
     let status = eventually("the program ends", || match child.try_wait() {
         Ok(Some(status)) => Ok(status),

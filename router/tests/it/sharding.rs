@@ -196,6 +196,31 @@ fn a_cas_after_gets_speaks_of_the_same_item_and_reaches_every_replica() {
 }
 
 #[test]
+fn writes_sent_in_one_breath_reach_every_replica_in_their_order() {
+    let nodes = Nodes::start(3);
+    let router = router(&["--replicated", &nodes.list(), "--enable-flush-cmd"]);
+    let mut client = Client::of(router.addr());
+    for number in 0..20 {
+        let key = format!("k{number}");
+        client.send(
+            format!(
+                "flush_all noreply\r\nset {key} 0 0 1\r\n5\r\nincr {key} 2\r\nappend {key} 0 0 1\r\n!\r\n\
+                 touch {key} 0\r\n"
+            )
+            .as_bytes(),
+        );
+        let said: Vec<String> = (0..4).map(|_| client.line()).collect();
+        assert_eq!(said, ["STORED", "7", "STORED", "TOUCHED"]);
+        for node in &nodes.nodes {
+            assert_eq!(
+                Client::of(node.addr()).get(&key).as_deref(),
+                Some(b"7!".as_slice())
+            );
+        }
+    }
+}
+
+#[test]
 fn a_replicated_pool_reads_on_when_a_replica_dies() {
     let mut nodes = Nodes::start(3);
     let router = router(&["--replicated", &nodes.list()]);
