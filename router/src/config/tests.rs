@@ -90,7 +90,7 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
         |route: &str| format!(r#"{{"pools": {{"A": {{"servers": ["h:1", "h:2"]}}}}, "route": {route}}}"#);
     for (text, complaint) in [
         (String::new(), "config: expected an object, found nothing"),
-        ("{".to_owned(), "config: "),
+        ("{".to_owned(), "1:"),
         ("[]".to_owned(), "config: expected an object, found a list"),
         ("{}".to_owned(), "config: needs \"route\" or \"routes\""),
         (

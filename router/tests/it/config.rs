@@ -73,7 +73,7 @@ fn a_change_that_is_wrong_is_refused_with_its_place() {
         ("", "EOF"),
         ("{\"servers\": []}", "at least one server"),
         ("{\"servers\": [\"nowhere\"]}", "pools.main.servers[0]"),
-        ("{\"servers\": [], \"pool\": \"mian\"}", "did you mean"),
+        ("{\"servers\": [\"h:1\"], \"pool\": \"mian\"}", "did you mean"),
         ("{\"servers\": [\"a=h:1\", \"a=h:2\"]}", "given twice"),
         ("{\"servers\": [\"h:1\"], \"hash\": \"rendevous\"}", "rendezvous"),
         ("{\"serves\": []}", "serves"),
