@@ -8,7 +8,7 @@ use super::index::Index;
 use super::item::{self, Handle, Header, Met};
 use super::queue::Queue;
 use super::segment::State;
-use super::shard::Shard;
+use super::shard::{Found, Shard};
 use super::ttl_class;
 
 /// Cells looked at together, so that their cache misses overlap.
@@ -17,8 +17,6 @@ const BATCH: usize = 16;
 const PAY_CELLS: usize = 16;
 /// Bytes of cells looked at for each item written, besides those for its size.
 const PAY_BYTES: usize = 16 << 10;
-/// With fewer free frames than this an item cannot be written: one for its segment, one for an index page.
-const RESERVE_MIN: u32 = 2;
 /// Free frames that we keep at hand: one in this many, within bounds.
 const RESERVE_SHARE: u32 = 128;
 const RESERVE: (u32, u32) = (3, 8);
@@ -28,8 +26,8 @@ const GARBAGE_PERCENT: u64 = 85;
 const SMALL_PERCENT: u32 = 10;
 /// Segment rows looked at in one go.
 const ROWS: usize = 512;
-/// Rounds of emergency reclaim for one item before it is refused.
-const ROUNDS_MAX: usize = 4096;
+/// How often emergency reclaim may go over all of the log before an item is refused.
+const EMERGENCY_PASSES: usize = 4;
 
 /// Where reclaim stands.
 pub(super) struct Reclaim {
@@ -41,6 +39,10 @@ pub(super) struct Reclaim {
     expiry_at: u32,
     /// The next row to be looked at for garbage.
     garbage_row: usize,
+    /// The queue whose oldest segment could not be emptied just now.
+    stuck: Option<Queue>,
+    /// Bytes looked at so far.
+    passed_bytes: usize,
     /// Frames to keep free.
     reserve: u32,
     /// Frames that may be in use; the arena's own limit is higher while a lowered one is approached.
@@ -73,6 +75,8 @@ impl Reclaim {
             expiry_row: usize::MAX,
             expiry_at: 0,
             garbage_row: 0,
+            stuck: None,
+            passed_bytes: 0,
             reserve: reserve_of(frames),
             limit: frames,
         }
@@ -89,24 +93,27 @@ fn reserve_of(frames: u32) -> u32 {
 }
 
 impl Shard {
-    /// Sees to it that an item can be written; `false` if all memory is held by what cannot be evicted.
+    /// Sees to it that an item can be written; `false` if all memory is held by what cannot be evicted. There is
+    /// nothing to do as long as those who write pay.
     #[inline]
     pub(super) fn ensure_reserve(&mut self, now: u32) -> bool {
-        if self.arena.available() >= RESERVE_MIN {
-            return true;
-        }
-        for _ in 0..ROUNDS_MAX {
+        self.arena.available() > 0 || self.make_room(now)
+    }
+
+    #[cold]
+    fn make_room(&mut self, now: u32) -> bool {
+        let most = EMERGENCY_PASSES * self.log.segments() as usize * self.arena.frame_bytes();
+        let start = self.reclaim.passed_bytes;
+        while self.arena.available() == 0 && self.reclaim.passed_bytes - start < most {
             if !self.reclaim(now, 4 * BATCH, usize::MAX) {
                 break;
-            }
-            if self.arena.available() >= RESERVE_MIN {
-                return true;
             }
         }
         self.arena.available() > 0
     }
 
-    /// Reclaims in proportion to what was written, if memory is short.
+    /// Reclaims in proportion to what was written, if memory is short; more, the shorter it is. Should the reserve
+    /// run out, because nearly all that is met was read lately, then what is met finds no frame to move to, and goes.
     #[inline]
     pub(super) fn pay(&mut self, now: u32, written_bytes: usize) {
         if self.arena.limit() > self.reclaim.limit {
@@ -114,7 +121,7 @@ impl Shard {
         }
         let free = self.arena.available();
         if free < self.reclaim.reserve {
-            let urgency = if free <= RESERVE_MIN { 4 } else { 1 };
+            let urgency = if free < 2 { 4 } else { 1 };
             let cells = urgency * (PAY_CELLS + written_bytes / 64);
             self.reclaim(now, cells, urgency * (PAY_BYTES + 4 * written_bytes));
         }
@@ -132,7 +139,7 @@ impl Shard {
         let Reclaim { limit, reserve, .. } = self.reclaim;
         if self.arena.limit() != limit {
             self.arena
-                .set_limit(limit.max(self.arena.in_use() + reserve.min(RESERVE_MIN)));
+                .set_limit(limit.max(self.arena.in_use() + reserve.min(2)));
         }
     }
 
@@ -140,16 +147,23 @@ impl Shard {
     pub(super) fn tick(&mut self, now: u32, cells: usize) -> bool {
         self.flush_if_due(now);
         self.look_for_expired(now);
-        let shrunk = (0..cells / 8)
-            .take_while(|_| self.index.shrink(&mut self.arena, &mut self.ghosts))
-            .count();
         self.approach_limit();
-        let clearing = matches!(self.reclaim.cursor, Some(Cursor { aim: Aim::Clear, .. }));
-        if self.arena.available() < self.reclaim.reserve || clearing || !self.reclaim.over.is_empty() {
+        let shrunk = self.shrink_index(cells / 8);
+        if self.arena.available() < self.reclaim.reserve || self.is_clearing() {
             self.reclaim(now, cells, PAY_BYTES + cells * 256);
         }
         let above_limit = self.evict && self.arena.limit() > self.reclaim.limit;
-        shrunk > 0 || above_limit || !self.reclaim.over.is_empty() || self.reclaim.expiry_row != usize::MAX
+        shrunk || above_limit || self.is_clearing() || self.reclaim.expiry_row != usize::MAX
+    }
+
+    /// Whether segments are known in which everything has expired or was flushed.
+    fn is_clearing(&self) -> bool {
+        !self.reclaim.over.is_empty() || matches!(self.reclaim.cursor, Some(Cursor { aim: Aim::Clear, .. }))
+    }
+
+    /// Merges buckets of an index that has become too large; `true` if there may be more to merge.
+    fn shrink_index(&mut self, buckets: usize) -> bool {
+        (0..buckets).all(|_| self.index.shrink(&mut self.arena, &mut self.ghosts))
     }
 
     /// Empties segments until so many cells or bytes have been looked at. `false` if there was nothing to empty.
@@ -159,18 +173,22 @@ impl Shard {
                 return false;
             };
             let batch = Batch::gather(self, cursor, cells.min(BATCH));
-            let forced = self.arena.available() < RESERVE_MIN;
             for &(pos, hash) in &batch.cells[..batch.len] {
-                self.settle(pos, hash, cursor.aim, now, forced);
+                self.settle(pos, hash, cursor.aim, now);
             }
             cells -= batch.looked_at.min(cells);
-            bytes = bytes.saturating_sub(batch.end - cursor.offset);
+            self.shrink_index(BATCH / 4);
+            let passed = batch.end - cursor.offset;
+            bytes = bytes.saturating_sub(passed);
+            self.reclaim.passed_bytes = self.reclaim.passed_bytes.wrapping_add(passed);
             let segment = *self.log.segment(cursor.frame);
             self.reclaim.cursor = if segment.live == 0 {
                 self.log.free(&mut self.arena, cursor.frame);
+                self.reclaim.stuck = None;
                 None
             } else if batch.end >= segment.used as usize {
                 self.log.put_back(cursor.frame);
+                self.reclaim.stuck = Some(segment.queue);
                 None
             } else {
                 Some(Cursor {
@@ -195,7 +213,7 @@ impl Shard {
         if self.arena.available() >= self.reclaim.reserve {
             return None;
         }
-        let urgent = self.evict && self.arena.available() < RESERVE_MIN;
+        let urgent = self.evict && self.arena.available() == 0;
         let garbage = if urgent { None } else { self.most_garbage() };
         let (frame, aim) = match garbage {
             Some(frame) => (frame, Aim::Compact),
@@ -214,7 +232,12 @@ impl Shard {
     fn oldest(&self) -> Option<u32> {
         let small = self.log.segments_in(Queue::Small);
         let small_is_large = small * 100 > self.log.segments() * SMALL_PERCENT;
-        let (first, second) = if small_is_large {
+        // A queue full of values that are just being written is left alone for once.
+        let prefer_small = match self.reclaim.stuck {
+            Some(queue) => queue == Queue::Main,
+            None => small_is_large,
+        };
+        let (first, second) = if prefer_small {
             (Queue::Small, Queue::Main)
         } else {
             (Queue::Main, Queue::Small)
@@ -276,56 +299,55 @@ impl Shard {
     }
 
     /// Decides about one cell of a segment being emptied.
-    fn settle(&mut self, pos: usize, hash: u64, aim: Aim, now: u32, forced: bool) {
+    fn settle(&mut self, pos: usize, hash: u64, aim: Aim, now: u32) {
         let loc = Loc::at(pos);
         match Met::read(self.arena.tail(pos)) {
             Met::Gap { .. } => {}
-            Met::Item(header) => self.settle_item(loc, header, hash, aim, now, forced),
-            Met::Piece(header) => self.settle_piece(loc, header, hash, aim, now, forced),
+            Met::Item(header) => self.settle_item(loc, header, hash, aim, now),
+            Met::Piece(header) => self.settle_piece(loc, header, hash, aim, now),
         }
     }
 
-    fn settle_item(&mut self, loc: Loc, header: Header, hash: u64, aim: Aim, now: u32, forced: bool) {
-        let flushed = self.log.is_flushed(&self.arena, loc.pos());
-        if flushed || header.expired(now) {
-            self.count_gone(header, flushed);
-            self.index.remove(&mut self.arena, hash, loc);
-            self.kill(loc, header);
-            return;
-        }
+    fn settle_item(&mut self, loc: Loc, header: Header, hash: u64, aim: Aim, now: u32) {
         let Some(slot) = self.index.slot_of(&self.arena, hash, loc) else {
             debug_assert!(false, "a live cell is in the index");
             return;
         };
+        let flushed = self.log.is_flushed(&self.arena, loc.pos());
+        if flushed || header.expired(now) {
+            self.count_gone(header, flushed);
+            self.unlink(hash, &Found { slot, loc, header });
+            return;
+        }
         let queue = self.log.place(&self.arena, loc.pos()).0;
         let freq = Index::freq(&self.arena, slot);
         let keep = match (aim, queue) {
             (Aim::Clear | Aim::Compact, queue) => Some((queue, freq)),
-            (Aim::Evict, _) if forced || freq == 0 => None,
+            (Aim::Evict, _) if freq == 0 => None,
             (Aim::Evict, Queue::Small) => Some((Queue::Main, 0)),
             (Aim::Evict, Queue::Main) => Some((Queue::Main, freq - 1)),
         };
         let kept = keep.is_some_and(|(to, freq)| {
             let moved = self
-                .relocate(hash, loc, header, to, Some(freq), None, now)
+                .relocate(&Found { slot, loc, header }, to, Some(freq), None, now)
                 .is_some();
             self.counters.moved += u64::from(moved);
             moved
         });
         if !kept && self.evict {
-            self.evict_item(loc, header, hash, now);
+            self.evict_item(&Found { slot, loc, header }, hash, now);
         }
     }
 
     /// Drops an item for space, and remembers its key for a while.
-    fn evict_item(&mut self, loc: Loc, header: Header, hash: u64, now: u32) {
+    fn evict_item(&mut self, found: &Found, hash: u64, now: u32) {
+        let header = found.header;
         self.counters.evicted += 1;
         self.counters.evicted_unfetched += u64::from(!header.has(item::FETCHED));
         self.counters.evicted_with_expiry += u64::from(header.expires() != 0);
         self.counters.last_evicted_idle_seconds = u64::from(now.saturating_sub(header.last_access(now)));
-        let queue = self.log.place(&self.arena, loc.pos()).0;
-        self.index.remove(&mut self.arena, hash, loc);
-        self.kill(loc, header);
+        let queue = self.log.place(&self.arena, found.loc.pos()).0;
+        self.unlink(hash, found);
         if queue == Queue::Small {
             self.ghosts
                 .remember(&mut self.arena, self.index.bucket_of(hash), hash);
@@ -333,24 +355,20 @@ impl Shard {
     }
 
     /// A piece shares the fate of its item, which lies elsewhere; if it has none yet, it is being written and stays.
-    fn settle_piece(&mut self, loc: Loc, header: Header, hash: u64, aim: Aim, now: u32, forced: bool) {
+    fn settle_piece(&mut self, loc: Loc, header: Header, hash: u64, aim: Aim, now: u32) {
         let handle = Handle::read(self.arena.tail(loc.pos()), header);
-        let head = self.large.row(handle.row).head;
+        let owner = self.owner_of(handle.row, hash);
         let mut to = self.log.place(&self.arena, loc.pos()).0;
-        if !head.is_none() {
-            let head_header = Header::read(self.arena.tail(head.pos()));
-            let flushed = self.log.is_flushed(&self.arena, head.pos());
-            if flushed || head_header.expired(now) {
-                self.count_gone(head_header, flushed);
-                self.index.remove(&mut self.arena, hash, head);
-                self.kill(head, head_header);
+        if let Some(owner) = owner {
+            let flushed = self.log.is_flushed(&self.arena, owner.loc.pos());
+            if flushed || owner.header.expired(now) {
+                self.count_gone(owner.header, flushed);
+                self.unlink(hash, &owner);
                 return;
             }
             if aim == Aim::Evict {
-                let slot = self.index.slot_of(&self.arena, hash, head);
-                let freq = slot.map_or(0, |slot| Index::freq(&self.arena, slot));
-                if forced || freq == 0 {
-                    self.evict_item(head, head_header, hash, now);
+                if Index::freq(&self.arena, owner.slot) == 0 {
+                    self.evict_item(&owner, hash, now);
                     return;
                 }
                 to = Queue::Main;
@@ -358,8 +376,13 @@ impl Shard {
         }
         let bytes = header.cell_bytes();
         let class = ttl_class::CLASSES - 1;
-        // Without a frame to go to it stays, and so does its segment.
         let Some(pos) = self.log.append(&mut self.arena, to, class, 0, bytes) else {
+            // No frame to go to. What is still being written or read stays, and so does its segment.
+            if let Some(owner) = owner
+                && self.evict
+            {
+                self.evict_item(&owner, hash, now);
+            }
             return;
         };
         self.arena.copy(loc.pos(), pos, bytes);
@@ -367,23 +390,31 @@ impl Shard {
         self.log.kill(&mut self.arena, loc.pos(), header);
     }
 
+    /// The item whose value a row of the large table is; `None` while it is being written or when it is dead.
+    fn owner_of(&self, row: u32, hash: u64) -> Option<Found> {
+        let loc = self.large.row(row).head;
+        if loc.is_none() {
+            return None;
+        }
+        let slot = self.index.slot_of(&self.arena, hash, loc)?;
+        Some(Found {
+            slot,
+            loc,
+            header: Header::read(self.arena.tail(loc.pos())),
+        })
+    }
+
     /// Copies an item's cell to the end of a queue. `freq`: what the index shall say of it from now on; `cas`: another
     /// cas unique than it has. `None` if there is no frame for it; then nothing has changed.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what stays and what changes about one item"
-    )]
     pub(super) fn relocate(
         &mut self,
-        hash: u64,
-        loc: Loc,
-        header: Header,
+        found: &Found,
         queue: Queue,
         freq: Option<u8>,
         cas: Option<u64>,
         now: u32,
     ) -> Option<Loc> {
-        let slot = self.index.slot_of(&self.arena, hash, loc)?;
+        let Found { slot, loc, header } = *found;
         let class = ttl_class::class_of(header.expires(), now);
         let bytes = header.cell_bytes();
         let old_cas = self.cas_of(loc, header);
@@ -470,9 +501,7 @@ impl Batch {
                     shard.large.row(row).hash
                 }
             };
-            if let Some(line) = shard.index.first_line(&shard.arena, hash) {
-                touched ^= shard.arena.line(line)[0];
-            }
+            touched ^= shard.touch_line(hash).1;
             batch.cells[batch.len] = (pos, hash);
             batch.len += 1;
         }

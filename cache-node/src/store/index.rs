@@ -9,7 +9,7 @@ use super::ghost::Ghosts;
 /// Items per bucket at which the next bucket is split. Higher saves memory, lower saves overflow buckets.
 const LOAD: usize = 8;
 /// Items per bucket below which the last bucket is merged back.
-const LOAD_MIN: usize = 4;
+const LOAD_MIN: usize = 6;
 
 /// Where a slot is. Good until the index changes shape: an insertion, removal or merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +40,25 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(arena: &Arena) -> Self {
-        Self {
-            pages: Vec::new(),
+    /// An index with one bucket. The arena must have two frames for it and its ghosts.
+    pub(super) fn new(arena: &mut Arena, ghosts: &mut Ghosts) -> Self {
+        let page = arena.take().expect("a new arena has frames");
+        let index = Self {
+            pages: vec![page],
             overflow_pages: Vec::new(),
             overflow_made: 0,
             overflow_free: 0,
-            buckets: 0,
+            buckets: 1,
             mask: 0,
             page_shift: (arena.frame_bytes() / LINE_BYTES).trailing_zeros(),
             items: 0,
             scratch: Vec::new(),
             moved: Vec::new(),
-        }
+        };
+        assert!(ghosts.reach(arena, 0), "a new arena has frames");
+        ghosts.clear(arena, 0);
+        *arena.line_mut(index.primary(arena, 0)) = [0; LINE_BYTES];
+        index
     }
 
     pub(super) fn items(&self) -> usize {
@@ -96,22 +102,31 @@ impl Index {
         Self::pos_in(&self.overflow_pages, self.page_shift, number as usize - 1, arena)
     }
 
-    /// The position of the first line that a search for `hash` reads; `None` while the index is empty.
+    /// The position of the first line that a search for `hash` reads.
     #[inline]
-    pub(super) fn first_line(&self, arena: &Arena, hash: u64) -> Option<usize> {
-        (self.buckets > 0).then(|| self.primary(arena, self.bucket_of(hash)))
+    pub(super) fn first_line(&self, arena: &Arena, hash: u64) -> usize {
+        self.primary(arena, self.bucket_of(hash))
     }
 
-    /// The first slot whose tag matches and whose location satisfies `is_it`.
-    #[inline]
-    pub(super) fn find<T>(
+    /// The location that a search beginning at `line` looks at first, if it finds one there.
+    #[inline(always)]
+    pub(super) fn first_match(arena: &Arena, line: usize, hash: u64) -> Option<Loc> {
+        let line = arena.line(line);
+        let slot = bucket::matches(line, bucket::tag(hash)).next()?;
+        Some(bucket::loc(line, slot)).filter(|loc| !loc.is_none())
+    }
+
+    /// The first slot whose tag matches and whose location satisfies `is_it`, searched from the hash's first line.
+    #[inline(always)]
+    pub(super) fn find_from<T>(
         &self,
         arena: &Arena,
+        first_line: usize,
         hash: u64,
         mut is_it: impl FnMut(Loc) -> Option<T>,
     ) -> Option<(Slot, T)> {
         let tag = bucket::tag(hash);
-        let mut at = self.first_line(arena, hash)?;
+        let mut at = first_line;
         loop {
             let line = arena.line(at);
             for slot in bucket::matches(line, tag) {
@@ -132,26 +147,28 @@ impl Index {
     /// The slot that holds `loc`, which was stored under `hash`.
     #[inline]
     pub(super) fn slot_of(&self, arena: &Arena, hash: u64, loc: Loc) -> Option<Slot> {
-        self.find(arena, hash, |candidate| (candidate == loc).then_some(()))
+        let line = self.first_line(arena, hash);
+        self.find_from(arena, line, hash, |candidate| (candidate == loc).then_some(()))
             .map(|(slot, ())| slot)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn freq(arena: &Arena, slot: Slot) -> u8 {
         bucket::freq(arena.line(slot.line), slot.slot)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_freq(arena: &mut Arena, slot: Slot, freq: u8) {
         bucket::set_freq(arena.line_mut(slot.line), slot.slot, freq);
     }
 
     /// Counts a read, up to the most that is counted; a hot item's line stays clean.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bump(arena: &mut Arena, slot: Slot) {
-        let freq = Self::freq(arena, slot);
+        let line = arena.line_mut(slot.line);
+        let freq = bucket::freq(line, slot.slot);
         if freq < bucket::FREQ_MAX {
-            Self::set_freq(arena, slot, freq + 1);
+            bucket::set_freq(line, slot.slot, freq + 1);
         }
     }
 
@@ -162,9 +179,7 @@ impl Index {
 
     /// Adds an entry; `false` if that takes a frame and there is none. The key must not be there yet.
     pub(super) fn insert(&mut self, arena: &mut Arena, hash: u64, loc: Loc) -> bool {
-        let Some(mut at) = self.first_line(arena, hash) else {
-            return false;
-        };
+        let mut at = self.first_line(arena, hash);
         let entry = Entry::new(hash, loc, 0);
         loop {
             let line = arena.line_mut(at);
@@ -188,17 +203,12 @@ impl Index {
         true
     }
 
-    /// Removes the entry with `loc` under `hash`. Only the last bucket of a chain is ever less than full afterwards,
-    /// if it was so before.
-    pub(super) fn remove(&mut self, arena: &mut Arena, hash: u64, loc: Loc) -> bool {
-        let Some(hole) = self.slot_of(arena, hash, loc) else {
-            return false;
-        };
+    /// Removes an entry that was stored under `hash`. Only the last bucket of a chain is ever less than full
+    /// afterwards, if it was so before.
+    pub(super) fn remove(&mut self, arena: &mut Arena, hash: u64, hole: Slot) {
         self.items -= 1;
         bucket::clear(arena.line_mut(hole.line), hole.slot);
-        let Some(mut at) = self.first_line(arena, hash) else {
-            return true;
-        };
+        let mut at = self.first_line(arena, hash);
         let mut before = None;
         loop {
             match bucket::next(arena.line(at)) {
@@ -209,7 +219,7 @@ impl Index {
                 }
             }
         }
-        let Some((before, last)) = before else { return true };
+        let Some((before, last)) = before else { return };
         let line = *arena.line(at);
         let mut left = (0..SLOTS).filter(|&slot| !bucket::loc(&line, slot).is_none());
         if hole.line != at
@@ -222,7 +232,6 @@ impl Index {
             bucket::set_next(arena.line_mut(before), 0);
             self.release_overflow(arena, last);
         }
-        true
     }
 
     /// Splits one bucket if the load asks for it and a frame can be had. `hash_of` reads the hash of a cell again:
@@ -233,13 +242,13 @@ impl Index {
         ghosts: &mut Ghosts,
         hash_of: impl Fn(&Arena, Loc) -> u64,
     ) {
-        if self.buckets > 0 && self.items < self.buckets * LOAD {
+        if self.items < self.buckets * LOAD {
             return;
         }
         let new = self.buckets;
         if new >> self.page_shift == self.pages.len() {
             // One frame is left alone: whoever is writing an item may need it.
-            if self.buckets > 0 && arena.available() < 2 {
+            if arena.available() < 2 {
                 return;
             }
             let Some(page) = arena.take() else { return };
@@ -251,10 +260,6 @@ impl Index {
         self.buckets = new + 1;
         self.mask = self.buckets.next_power_of_two() - 1;
         *arena.line_mut(self.primary(arena, new)) = [0; LINE_BYTES];
-        if new == 0 {
-            ghosts.clear(arena, 0);
-            return;
-        }
         let old = new & (self.mask >> 1);
         ghosts.split(arena, old, new);
         self.collect_chain(arena, old);

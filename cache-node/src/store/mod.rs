@@ -32,7 +32,8 @@ pub use api::{
     StoreError, Updated, Value,
 };
 use geometry::Geometry;
-use shard::Shard;
+use item::Handle;
+use shard::{Found, Shard};
 use value::ItemValue;
 
 /// Keys read together under the locks of their shards: enough for cache misses to overlap, few enough that nobody
@@ -149,15 +150,30 @@ impl Store {
             return visit(None);
         };
         shard.note(&found, now.0, read);
-        let item = shard.view(&found, now.0);
-        let Some(handle) = shard.is_long(&found) else {
-            return visit(Some(item));
+        if shard.is_long(&found).is_some() {
+            return Self::get_long(lock, shard, &found, now, visit);
+        }
+        visit(Some(shard.view(&found, now.0)))
+    }
+
+    /// Visits an item whose value is read a piece at a time, without holding the lock in between.
+    #[cold]
+    fn get_long<R>(
+        lock: &Mutex<Shard>,
+        mut shard: MutexGuard<'_, Shard>,
+        found: &Found,
+        now: Seconds,
+        visit: impl FnOnce(Option<Item<'_>>) -> R,
+    ) -> R {
+        let Some(Handle { row, .. }) = shard.is_long(found) else {
+            return visit(None);
         };
+        let item = shard.view(found, now.0);
         let item = Item {
             flags: item.flags,
             value: Value(ItemValue::Pinned {
                 shard: lock,
-                row: handle.row,
+                row,
                 len: item.value.len(),
             }),
             expires: item.expires,
@@ -170,11 +186,8 @@ impl Store {
                 size_bytes: item.size_bytes(),
             },
         };
-        let pin = Pin {
-            lock,
-            row: handle.row,
-        };
-        shard.pin(pin.row);
+        let _pin = Pin { lock, row };
+        shard.pin(row);
         drop(shard);
         visit(Some(item))
     }
@@ -227,25 +240,29 @@ impl Store {
             guard_of[shard] = number;
             *guard = Some(self.shards[shard].0.lock());
         }
-        let guard_of = |hash: u64| usize::from(guard_of[self.shard_number(hash)]);
+        let mut spots = [(0, 0); BATCH];
         let mut touched = 0;
-        for key in keys {
-            touched ^= guards[guard_of(key.hash)]
-                .as_ref()
-                .map_or(0, |shard| shard.touch_bucket(key.hash));
+        for (key, spot) in keys.iter().zip(&mut spots) {
+            let guard = usize::from(guard_of[self.shard_number(key.hash)]);
+            let Some(shard) = guards[guard].as_mut() else {
+                continue;
+            };
+            shard.flush_if_due(now.0);
+            let (line, byte) = shard.touch_line(key.hash);
+            *spot = (guard, line);
+            touched ^= byte;
         }
-        for key in keys {
-            touched ^= guards[guard_of(key.hash)]
-                .as_ref()
-                .map_or(0, |shard| shard.touch_cell(key.hash));
+        for (key, &(guard, line)) in keys.iter().zip(&spots) {
+            let Some(shard) = &guards[guard] else { continue };
+            touched ^= shard.touch_cell(line, key.hash);
         }
         // The loads must happen, though nobody wants what they bring.
         black_box(touched);
-        for (index, key) in keys.iter().enumerate() {
-            let Some(shard) = guards[guard_of(key.hash)].as_mut() else {
+        for ((index, key), &(guard, line)) in keys.iter().enumerate().zip(&spots) {
+            let Some(shard) = guards[guard].as_mut() else {
                 continue;
             };
-            let Some(found) = shard.find_alive(*key, now.0, true) else {
+            let Some(found) = shard.find_alive_from(line, *key, now.0, true) else {
                 visit(index, None);
                 continue;
             };

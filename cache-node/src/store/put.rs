@@ -263,7 +263,6 @@ impl Shard {
     /// Changes marks, expiry and cas unique of an item; the value stays. Answers its cas unique.
     pub(super) fn patch(
         &mut self,
-        hash: u64,
         found: &Found,
         patch: Patch,
         told: bool,
@@ -296,13 +295,13 @@ impl Shard {
         found.header.write(self.arena.tail_mut(pos));
         match patch.cas {
             CasPatch::Keep => Ok(self.cas_of(found.loc, found.header)),
-            CasPatch::Set(cas) => self.give_cas(hash, &found, Some(cas), now),
-            CasPatch::New => self.give_cas(hash, &found, None, now),
+            CasPatch::Set(cas) => self.give_cas(&found, Some(cas), now),
+            CasPatch::New => self.give_cas(&found, None, now),
         }
     }
 
     /// Gives an item another cas unique: `None`, one that the store makes.
-    fn give_cas(&mut self, hash: u64, found: &Found, cas: Option<u64>, now: u32) -> Result<u64, StoreError> {
+    fn give_cas(&mut self, found: &Found, cas: Option<u64>, now: u32) -> Result<u64, StoreError> {
         let old_cas = self.cas_of(found.loc, found.header);
         let cas = cas.or(old_cas.checked_add(1)).unwrap_or(1);
         if found.header.has(item::CAS) {
@@ -311,7 +310,7 @@ impl Shard {
             return Ok(cas);
         }
         let queue = self.log.place(&self.arena, found.loc.pos()).0;
-        self.relocate(hash, found.loc, found.header, queue, None, Some(cas), now)
+        self.relocate(found, queue, None, Some(cas), now)
             .ok_or(StoreError::OutOfMemory)?;
         Ok(cas)
     }

@@ -49,9 +49,8 @@ impl Shard {
     pub(super) fn new(config: &StoreConfig, geometry: &Geometry, hasher: RandomState, cas_base: u64) -> Self {
         let frames = geometry.frames_per_shard(config.memory_limit_bytes);
         let mut arena = Arena::new(geometry.frame_bytes, geometry.extent_bytes, frames);
-        let mut index = Index::new(&arena);
         let mut ghosts = Ghosts::new(&arena);
-        index.grow(&mut arena, &mut ghosts, |_, _| 0);
+        let index = Index::new(&mut arena, &mut ghosts);
         Self {
             index,
             ghosts,
@@ -69,10 +68,23 @@ impl Shard {
     }
 
     /// Finds an item that is alive; what is gone but was still there is taken out.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_alive(&mut self, key: Lookup<'_>, now: u32, by_read: bool) -> Option<Found> {
         self.flush_if_due(now);
-        let found = self.find(key)?;
+        let line = self.index.first_line(&self.arena, key.hash);
+        self.find_alive_from(line, key, now, by_read)
+    }
+
+    /// The same, when the line where the search begins is known and no flush is due.
+    #[inline(always)]
+    pub(super) fn find_alive_from(
+        &mut self,
+        line: usize,
+        key: Lookup<'_>,
+        now: u32,
+        by_read: bool,
+    ) -> Option<Found> {
+        let found = self.find_from(line, key)?;
         if self.is_gone(&found, now) {
             self.drop_gone(key.hash, &found, now, by_read);
             return None;
@@ -81,7 +93,7 @@ impl Shard {
     }
 
     /// Leaves the traces of a visit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note(&mut self, found: &Found, now: u32, read: Read) {
         let mut header = found.header;
         if matches!(read, Read::WithCas | Read::PeekWithCas) {
@@ -98,9 +110,13 @@ impl Shard {
     }
 
     /// The item with this key, alive or not.
-    #[inline]
     pub(super) fn find(&self, key: Lookup<'_>) -> Option<Found> {
-        let found = self.index.find(&self.arena, key.hash, |loc| {
+        self.find_from(self.index.first_line(&self.arena, key.hash), key)
+    }
+
+    #[inline(always)]
+    fn find_from(&self, line: usize, key: Lookup<'_>) -> Option<Found> {
+        let found = self.index.find_from(&self.arena, line, key.hash, |loc| {
             let cell = self.arena.tail(loc.pos());
             let header = Header::read(cell);
             let same = header.key_len() == key.key.len()
@@ -111,13 +127,13 @@ impl Shard {
     }
 
     /// Expired or flushed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_gone(&self, found: &Found, now: u32) -> bool {
         found.header.expired(now) || self.log.is_flushed(&self.arena, found.loc.pos())
     }
 
     /// What a caller may see of an item.
-    #[inline]
+    #[inline(always)]
     pub(super) fn view(&self, found: &Found, now: u32) -> Item<'_> {
         let header = found.header;
         let cell = self.arena.tail(found.loc.pos());
@@ -148,7 +164,7 @@ impl Shard {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn cas_of(&self, loc: Loc, header: Header) -> u64 {
         if header.has(item::CAS) {
             item::read_u64(self.arena.tail(loc.pos()), header.cas_at())
@@ -196,7 +212,7 @@ impl Shard {
                 }
                 self.cas_of(found.loc, found.header)
             }
-            (Change::Patch(patch), Some(found)) => self.patch(key.hash, &found, patch, told, now)?,
+            (Change::Patch(patch), Some(found)) => self.patch(&found, patch, told, now)?,
             (Change::Delete, Some(found)) => {
                 self.unlink(key.hash, &found);
                 0
@@ -208,7 +224,7 @@ impl Shard {
 
     /// Takes an item out: deleted, or gone.
     pub(super) fn unlink(&mut self, hash: u64, found: &Found) {
-        self.index.remove(&mut self.arena, hash, found.loc);
+        self.index.remove(&mut self.arena, hash, found.slot);
         self.kill(found.loc, found.header);
     }
 
@@ -256,21 +272,21 @@ impl Shard {
         (handle.number as usize > LOCKED_COPY_BYTES_MAX).then_some(handle)
     }
 
-    /// Loads the line where a search for `hash` begins, and the first bytes of the cell it will probably find, into
-    /// the processor's cache. Answers something that depends on them.
-    #[inline]
-    pub(super) fn touch_bucket(&self, hash: u64) -> u8 {
-        self.index
-            .first_line(&self.arena, hash)
-            .map_or(0, |line| self.arena.line(line)[0])
+    /// Where a search for `hash` begins, and something that depends on the bytes there: asking loads them into the
+    /// processor's cache.
+    #[inline(always)]
+    pub(super) fn touch_line(&self, hash: u64) -> (usize, u8) {
+        let line = self.index.first_line(&self.arena, hash);
+        (line, self.arena.line(line)[0])
     }
 
-    /// The second half of [`touch_bucket`](Self::touch_bucket): the cell.
-    #[inline]
-    pub(super) fn touch_cell(&self, hash: u64) -> u8 {
-        self.index
-            .find(&self.arena, hash, Some)
-            .map_or(0, |(_, loc)| self.arena.tail(loc.pos())[0])
+    /// Something that depends on the first bytes of the cell that a search from this line will probably find.
+    #[inline(always)]
+    pub(super) fn touch_cell(&self, line: usize, hash: u64) -> u8 {
+        match Index::first_match(&self.arena, line, hash) {
+            Some(loc) => self.arena.tail(loc.pos())[0],
+            None => 0,
+        }
     }
 
     #[inline]

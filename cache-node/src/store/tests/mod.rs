@@ -1,10 +1,15 @@
-//! The store's promises, tested through its one door. Every random run has a printed seed.
+//! The store's promises, tested through its one door. Every random run has a seed that a failure prints.
 
+mod cas;
+mod eviction;
+mod expiry;
+mod large;
 mod model;
+mod threads;
 
 use protocol::UnixSeconds;
 
-use super::{Body, Change, NewItem, Read, Seconds, Store, StoreConfig, StoreError};
+use super::{Change, NewItem, Read, Seconds, Store, StoreConfig, StoreError};
 
 /// When every test's store is made.
 const START: UnixSeconds = UnixSeconds(1_750_000_000);
@@ -19,6 +24,14 @@ fn store(memory_limit_bytes: u64) -> Store {
         },
         START,
     )
+}
+
+fn now(store: &Store) -> Seconds {
+    store.seconds(START)
+}
+
+fn later(now: Seconds, seconds: u32) -> Seconds {
+    Seconds(now.0 + seconds)
 }
 
 /// The value of a key, if it is there.
@@ -64,30 +77,15 @@ fn delete(store: &Store, key: &[u8], now: Seconds) -> bool {
     updated.expect("a delete needs no memory").result
 }
 
-fn append(store: &Store, key: &[u8], more: &[u8], now: Seconds) -> Result<bool, StoreError> {
-    let updated = store.update(store.lookup(key), now, Read::Plain, b"", |item| match item {
-        Some(item) => {
-            let new = NewItem {
-                flags: item.flags,
-                expires: item.expires,
-                ..NewItem::new(b"")
-            };
-            (
-                Change::Put(NewItem {
-                    body: Body::Append(more),
-                    ..new
-                }),
-                true,
-            )
-        }
-        None => (Change::Keep, false),
-    })?;
-    Ok(updated.result)
-}
-
 /// The cas unique as a client is told it.
 fn observe(store: &Store, key: &[u8], now: Seconds) -> Option<u64> {
-    store.get(store.lookup(key), now, Read::WithCas, |item| {
+    store.get(store.lookup(key), now, Read::PeekWithCas, |item| {
         item.map(|item| item.cas())
     })
+}
+
+/// Ticks until there is nothing left to do.
+fn settle(store: &Store, now: Seconds) {
+    let ticks = (0..1_000_000).take_while(|_| store.tick(now, 256)).count();
+    assert!(ticks < 1_000_000, "the background work ends");
 }
