@@ -1,5 +1,7 @@
 //! A whole run through real sockets, small enough for every build: nodes and router in this process.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use std::path::Path;
 use std::sync::Arc;
 
