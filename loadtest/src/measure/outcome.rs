@@ -278,6 +278,15 @@ pub struct EventCard {
     pub misses: MissCounts,
 }
 
+impl EventCard {
+    /// What the event moved: of all keys seen if that is known, else of those that were looked for. (The keys looked
+    /// for in the nodes are the ones a single node held, which after an earlier event is no fair sample of all.)
+    #[must_use]
+    pub fn moved(&self) -> Option<Remap> {
+        self.remap_all.or(self.remap_measured).or(self.remap_predicted)
+    }
+}
+
 /// What theory says of an event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -140,7 +140,7 @@ fn remap(card: &EventCard) -> String {
         (_, _, Some(formula)) => format!("  (theory {})", percent(Some(formula))),
         _ => String::new(),
     };
-    match card.remap_measured.or(card.remap_predicted) {
+    match card.moved() {
         Some(Remap {
             key_fraction,
             request_weighted,

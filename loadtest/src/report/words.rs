@@ -108,7 +108,7 @@ pub(super) fn event(card: &EventCard) -> String {
         return format!("This could not be done: {error}.");
     }
     let mut sentences = Vec::new();
-    match card.remap_measured.or(card.remap_predicted) {
+    match card.moved() {
         Some(remap) if remap.moved > 0 => sentences.push(format!(
             "{} of the keys got a new owner; they carried {} of the requests.",
             percent(Some(remap.key_fraction)),

@@ -51,7 +51,7 @@ fn figures(card: &EventCard) -> String {
         .predicted
         .recovery_requests
         .map(|requests| format!("{} requests", short_count(requests as f64)));
-    let remap = card.remap_measured.or(card.remap_predicted);
+    let remap = card.moved();
     let formula = card
         .predicted
         .key_fraction_formula
@@ -92,10 +92,14 @@ fn figures(card: &EventCard) -> String {
         (
             "Requests moved",
             remap.map_or(UNKNOWN.to_owned(), |remap| percent(Some(remap.request_weighted))),
-            predicted(
-                card.remap_predicted
-                    .map(|remap| percent(Some(remap.request_weighted))),
-            ),
+            card.remap_measured
+                .zip(card.remap_predicted)
+                .map_or(String::new(), |(found, said)| {
+                    small(format!(
+                        "of {} keys looked for {} had moved, {} predicted",
+                        found.keys, found.moved, said.moved
+                    ))
+                }),
         ),
     ];
     let cells = items
