@@ -65,6 +65,15 @@ impl<'a> GetBatch<'a> {
         out: &mut BytesMut,
         limit: usize,
     ) -> Retrieved {
+        if keys.len() == 1 && self.lookups.len() < BATCH_KEYS {
+            // The parser has found its ends already.
+            self.lookups.push(cx.store().lookup(keys.first().as_bytes()));
+            self.ends.push(RequestEnd {
+                keys: self.lookups.len(),
+                input: end,
+            });
+            return Retrieved::All;
+        }
         if skip > 0 {
             self.skipped = skip;
         }
