@@ -15,6 +15,9 @@ pub enum ProtocolError {
     /// Missing or malformed arguments, or a key that is too long.
     #[error("bad command line format")]
     BadCommandLine,
+    /// `delete` with anything but the key, `0` and `noreply`.
+    #[error("bad command line format of delete")]
+    DeleteUsage,
     /// A data block not ended by CR LF where its length said.
     #[error("bad data chunk")]
     BadDataChunk,
@@ -89,6 +92,7 @@ impl ProtocolError {
         match self {
             Self::UnknownCommand | Self::BinaryProtocol | Self::HttpRequest => lines::ERROR,
             Self::BadCommandLine => lines::BAD_COMMAND_LINE,
+            Self::DeleteUsage => lines::DELETE_USAGE,
             Self::BadDataChunk => lines::BAD_DATA_CHUNK,
             Self::InvalidExptime => lines::INVALID_EXPTIME,
             Self::InvalidDelta => lines::INVALID_DELTA,

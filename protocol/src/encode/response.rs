@@ -23,6 +23,7 @@ lines! {
     RESET = "RESET";
     ERROR = "ERROR";
     BAD_COMMAND_LINE = "CLIENT_ERROR bad command line format";
+    DELETE_USAGE = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]";
     BAD_DATA_CHUNK = "CLIENT_ERROR bad data chunk";
     INVALID_EXPTIME = "CLIENT_ERROR invalid exptime argument";
     INVALID_DELTA = "CLIENT_ERROR invalid numeric delta argument";

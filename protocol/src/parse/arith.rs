@@ -5,19 +5,25 @@ use nom::sequence::pair;
 
 use super::Command;
 use super::number::{strict_i32, strict_u64};
-use super::token::{error_of, noreply, token};
+use super::token::{error_of, noreply, token, tokens};
 use crate::error::ProtocolError;
 use crate::exptime::Exptime;
 use crate::key::Key;
 use crate::request::{Arith, ArithVerb, Delete, Request, Touch};
 
-/// `delete k [0] [noreply]`; whatever stands between them is ignored.
+/// `delete k [0] [noreply]`. memcached 1.6.45 ignores whatever else stands there; 1.6.18 refused it, and so do we:
+/// an exptime that is not zero once meant "delete later", and libmemcached's own checks want the refusal.
 pub(super) fn delete(args: &[u8]) -> Result<Command<'_>, ProtocolError> {
-    let (_, key) = token(args).map_err(error_of)?;
+    let (rest, key) = token(args).map_err(error_of)?;
     let noreply = noreply(args, 1);
+    let mut further = tokens(rest);
+    let known = match (further.next(), further.next(), further.next()) {
+        (None, ..) | (Some(b"0" | b"noreply"), None, _) | (Some(b"0"), Some(b"noreply"), None) => Ok(()),
+        _ => Err(ProtocolError::DeleteUsage),
+    };
     let request = Key::new(key)
-        .map(|key| Request::Delete(Delete { key, noreply }))
-        .map_err(|_too_long| ProtocolError::BadCommandLine);
+        .map_err(|_too_long| ProtocolError::BadCommandLine)
+        .and_then(|key| known.map(|()| Request::Delete(Delete { key, noreply })));
     Ok(told(request, noreply))
 }
 
