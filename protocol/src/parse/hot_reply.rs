@@ -93,9 +93,12 @@ pub(crate) fn value(rest: &[u8]) -> Read<'_, Value<'_>> {
 pub(crate) fn meta_value(rest: &[u8]) -> Read<'_, (usize, &[u8])> {
     let (len, rest) = plain_number::<10>(rest)?;
     let len = u32::try_from(len).ok()? as usize;
-    if let [b'\r', b'\n', rest @ ..] = rest {
-        return Some(((len, &[]), rest));
+    match rest {
+        [b'\r', b'\n', rest @ ..] => Some(((len, &[]), rest)),
+        [b' ', ..] => {
+            let (flags, rest) = rest.split_at_checked(memchr::memchr(b'\n', rest)?)?;
+            Some(((len, trim(flags.strip_suffix(b"\r")?)), rest.strip_prefix(b"\n")?))
+        }
+        _ => None,
     }
-    let (flags, rest) = rest.split_at_checked(memchr::memchr(b'\n', rest)?)?;
-    Some(((len, trim(flags.strip_suffix(b"\r")?)), rest.strip_prefix(b"\n")?))
 }
