@@ -150,11 +150,11 @@ def nutcracker(path, backends, core=0, wrap=()):
     return Server("twemproxy", [path, "-c", config.name, "-s", stats, "-a", "127.0.0.1", "-v", "2"], port, core, wrap)
 
 
-def bench(servers, flags):
+def bench(servers, flags, shape=SHAPE):
     """Drives `servers` in alternating slices; the figures as loadtest writes them."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         targets = [word for server in servers for word in ("--target", server.target())]
-        argv = [ours("loadtest"), "bench", *targets, *SHAPE, *flags, "--json", out.name]
+        argv = [ours("loadtest"), "bench", *targets, *shape, *flags, "--json", out.name]
         cores = os.sched_getaffinity(0)
         client = {1} if 1 in cores else cores
         done = subprocess.run(argv, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, client))
