@@ -21,6 +21,17 @@ pub(crate) enum Against {
 }
 
 impl Against {
+    /// Says that this machine has it not. Only the current memcached may be missing where everything else is installed:
+    /// no package holds it.
+    #[track_caller]
+    pub(crate) fn skip(self, what: &str, reason: &str) {
+        let what = format!("{what} against {self:?}");
+        match self {
+            Self::CurrentMemcached => crate::say_skipped(&what, reason),
+            _ => crate::skipped(&what, reason),
+        }
+    }
+
     /// Starts it, or says why this machine cannot.
     pub(crate) fn start(self) -> Result<Cluster, String> {
         let memory: &[&str] = &["-m", "64", "-t", "1"];

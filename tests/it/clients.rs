@@ -14,7 +14,7 @@ const NOT_INSTALLED: i32 = 3;
 fn holds(client: &str, against: Against) {
     let cluster = match against.start() {
         Ok(cluster) => cluster,
-        Err(reason) => return crate::skipped(&format!("{client} against {against:?}"), &reason),
+        Err(reason) => return against.skip(client, &reason),
     };
     let addr = cluster.addr();
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/run");

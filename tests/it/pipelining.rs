@@ -48,7 +48,7 @@ fn get_reply(key: &str, value: &str) -> String {
 fn holds_in_order(against: Against) {
     let cluster = match against.start() {
         Ok(cluster) => cluster,
-        Err(reason) => return crate::skipped(&format!("pipelining against {against:?}"), &reason),
+        Err(reason) => return against.skip("pipelining", &reason),
     };
     for seed in 0..4 {
         cluster.flush();
@@ -101,7 +101,7 @@ fn three_thousand_requests_are_answered_in_order_through_a_router_over_memcached
 fn multiget_holds(against: Against) {
     let cluster = match against.start() {
         Ok(cluster) => cluster,
-        Err(reason) => return crate::skipped(&format!("multiget against {against:?}"), &reason),
+        Err(reason) => return against.skip("multiget", &reason),
     };
     let mut client = cluster.client();
     let mut line = String::from("get");

@@ -39,7 +39,7 @@ fn replay(file: &str, against: Against) {
     assert!(!cases.is_empty(), "{file}.txt has no case");
     let cluster = match against.start() {
         Ok(cluster) => cluster,
-        Err(reason) => return crate::skipped(&format!("{file} against {against:?}"), &reason),
+        Err(reason) => return against.skip(file, &reason),
     };
     let subjects = subjects(&cluster);
     let mut failures = Vec::new();
