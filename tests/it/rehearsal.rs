@@ -80,7 +80,9 @@ fn a_mistake_exits_with_2_and_the_nearest_name() {
     refused(
         &[
             "check",
-            &file("name = \"x\"\n[[event]]\nat = \"t+1s\"\ndo = \"add_nod\"\n"),
+            &file(
+                "name = \"x\"\n[[phase]]\nname = \"p\"\nduration = \"5s\"\n[[event]]\nat = \"t+1s\"\ndo = \"add_nod\"\n",
+            ),
         ],
         &["add_nod", "add_node"],
     );

@@ -205,7 +205,13 @@ fn a_bad_topology_is_refused_and_changes_nothing() {
             "{body}: {answer}"
         );
     }
-    assert_eq!(topology(router), before);
+    let mut after = topology(router);
+    let said = after["last_error"].take();
+    assert!(
+        said.as_str().is_some_and(|said| said.contains("ketma")),
+        "the refusal is there to be seen: {said}"
+    );
+    assert_eq!(after, before);
     assert_eq!(cluster.client().get("k"), Some(b"v".to_vec()));
 }
 

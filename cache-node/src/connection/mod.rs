@@ -176,6 +176,11 @@ impl<S: Socket> Connection<'_, S> {
         } else {
             &mut scratch.input
         };
+        // The thread's buffer may have become this client's `rest` a moment ago. Reading into no room would look like
+        // the end of the stream.
+        if input.room().is_empty() {
+            input.make_room(READ_BYTES);
+        }
         let mut room = ReadBuf::new(input.room());
         let polled = Pin::new(&mut self.stream).poll_read(task, &mut room);
         let read = room.filled().len();

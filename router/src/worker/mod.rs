@@ -688,7 +688,8 @@ impl Core {
             let Some(client) = self.front.clients.get_mut(id) else {
                 continue;
             };
-            if client.closing && client.is_settled() {
+            // What a paused client had asked before the drain is still to be looked at.
+            if client.closing && client.is_settled() && !client.paused {
                 self.part_with(id);
             } else if client.paused && client.may_go_on() {
                 client.paused = false;

@@ -126,6 +126,10 @@ impl Theory<'_> {
 
     /// Requests in `time`.
     fn requests(&self, time: std::time::Duration) -> Result<u64, String> {
+        // A phase's own start needs no rate.
+        if time.is_zero() {
+            return Ok(0);
+        }
         let rate = self.rate().ok_or(
             "a closed loop goes as fast as it can: give phases and events in requests to predict them",
         )?;
