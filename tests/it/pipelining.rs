@@ -144,6 +144,41 @@ fn a_multiget_of_five_hundred_keys_is_answered_in_the_order_asked_through_a_rout
     multiget_holds(Against::RouterOverMemcached);
 }
 
+/// Values near the limit and small requests behind them, again and again on one connection.
+fn large_values_do_not_end_a_connection(against: Against) {
+    let cluster = match against.start() {
+        Ok(cluster) => cluster,
+        Err(reason) => return against.skip("large values", &reason),
+    };
+    let mut client = cluster.client();
+    for len in [1_047_000, 1_000_000, 65_536, 65_517, 65_535, 16_384, 500_000] {
+        for round in 0..4 {
+            let key = format!("large{round}");
+            let (value, more) = ("x".repeat(len), "y".repeat(2000));
+            let request =
+                format!("set {key} 0 0 {len}\r\n{value}\r\nadd {key} 0 0 2000\r\n{more}\r\nmg {key} s\r\n");
+            client.exchange(request, format!("STORED\r\nNOT_STORED\r\nHD s{len}\r\n"));
+            client.exchange(format!("get {key}\r\n"), get_reply(&key, &value));
+        }
+    }
+    client.expect_nothing_more();
+}
+
+#[test]
+fn large_values_do_not_end_a_connection_to_a_cache_node() {
+    large_values_do_not_end_a_connection(Against::CacheNode);
+}
+
+#[test]
+fn large_values_do_not_end_a_connection_to_memcached() {
+    large_values_do_not_end_a_connection(Against::CurrentMemcached);
+}
+
+#[test]
+fn large_values_do_not_end_a_connection_to_a_router() {
+    large_values_do_not_end_a_connection(Against::ShardedRouter);
+}
+
 #[test]
 fn connections_do_not_hear_each_others_replies() {
     for against in [Against::CacheNode, Against::ShardedRouter] {
