@@ -81,7 +81,7 @@ fn a_mistake_exits_with_2_and_the_nearest_name() {
         &[
             "check",
             &file(
-                "name = \"x\"\n[[phase]]\nname = \"p\"\nduration = \"5s\"\n[[event]]\nat = \"t+1s\"\ndo = \"add_nod\"\n",
+                "name = \"x\"\n[[phase]]\nname = \"p\"\nkind = \"measure\"\nduration = \"5s\"\n[[event]]\nat = \"t+1s\"\ndo = \"add_nod\"\n",
             ),
         ],
         &["add_nod", "add_node"],
