@@ -108,12 +108,19 @@ impl Index {
         self.primary(arena, self.bucket_of(hash))
     }
 
-    /// The location that a search beginning at `line` looks at first, if it finds one there.
+    /// The entry that a search beginning at `line` looks at first, if it finds one there.
     #[inline(always)]
-    pub(super) fn first_match(arena: &Arena, line: usize, hash: u64) -> Option<Loc> {
-        let line = arena.line(line);
+    pub(super) fn first_match(arena: &Arena, at: usize, hash: u64) -> Option<(Slot, Loc)> {
+        let line = arena.line(at);
         let slot = bucket::matches(line, bucket::tag(hash)).next()?;
-        Some(bucket::loc(line, slot)).filter(|loc| !loc.is_none())
+        let loc = bucket::loc(line, slot);
+        (!loc.is_none()).then_some((Slot { line: at, slot }, loc))
+    }
+
+    /// Whether the slot names this location.
+    #[inline(always)]
+    pub(super) fn holds(arena: &Arena, slot: Slot, loc: Loc) -> bool {
+        bucket::loc(arena.line(slot.line), slot.slot) == loc
     }
 
     /// The first slot whose tag matches and whose location satisfies `is_it`, searched from the hash's first line.

@@ -43,11 +43,10 @@ const BATCH: usize = 16;
 const BATCH_SHARDS_MAX: usize = 64;
 /// Bits of the hash from here on pick the shard; those below pick the bucket.
 const SHARD_BIT: u32 = 26;
-/// Cas uniques start at the seconds since this moment (2023-11-14), shifted: they stay below 2^53, which JavaScript
-/// clients can hold, until 2040, and do not come again after a restart unless a shard writes more than 64 MiB in
-/// each second of its life.
-const CAS_EPOCH: u64 = 1_700_000_000;
-const CAS_SHIFT: u32 = 24;
+/// Cas uniques start at a random number of so many bits, so that a token of an earlier life fits with a chance of one
+/// in a billion, and grow with what is written: they stay within the 32 bits that some clients read
+/// (meta-memcache 4.3) for the first 12 GiB written to a shard, and within the 53 of JavaScript for good.
+const CAS_START_BITS: u32 = 30;
 /// The zero of a store's seconds lies this long before its creation, so that zero is free to mean "never".
 const EPOCH_LEAD: u64 = 2;
 /// Cells looked at, and buckets scanned, before the lock is released.
@@ -78,7 +77,8 @@ impl Store {
     /// With a hasher whose seeds are known, so that a run can be repeated.
     fn with_hasher(config: &StoreConfig, now: UnixSeconds, hasher: ahash::RandomState) -> Self {
         let geometry = Geometry::new(config);
-        let cas_base = now.0.saturating_sub(CAS_EPOCH).max(1) << CAS_SHIFT;
+        // The hasher's seeds are drawn anew for each store.
+        let cas_base = hasher.hash_one(now.0) >> (u64::BITS - CAS_START_BITS);
         let shards = (0..geometry.shards)
             .map(|_| {
                 Padded(Mutex::new(Shard::new(
@@ -240,7 +240,7 @@ impl Store {
             guard_of[shard] = number;
             *guard = Some(self.shards[shard].0.lock());
         }
-        let mut spots = [(0, 0); BATCH];
+        let mut spots = [(0, 0, None); BATCH];
         let mut touched = 0;
         for (key, spot) in keys.iter().zip(&mut spots) {
             let guard = usize::from(guard_of[self.shard_number(key.hash)]);
@@ -249,20 +249,22 @@ impl Store {
             };
             shard.flush_if_due(now.0);
             let (line, byte) = shard.touch_line(key.hash);
-            *spot = (guard, line);
+            *spot = (guard, line, None);
             touched ^= byte;
         }
-        for (key, &(guard, line)) in keys.iter().zip(&spots) {
-            let Some(shard) = &guards[guard] else { continue };
-            touched ^= shard.touch_cell(line, key.hash);
+        for (key, (guard, line, first)) in keys.iter().zip(&mut spots) {
+            let Some(shard) = &guards[*guard] else { continue };
+            let byte;
+            (*first, byte) = shard.touch_cell(*line, key.hash);
+            touched ^= byte;
         }
         // The loads must happen, though nobody wants what they bring.
         black_box(touched);
-        for ((index, key), &(guard, line)) in keys.iter().enumerate().zip(&spots) {
+        for ((index, key), &(guard, line, first)) in keys.iter().enumerate().zip(&spots) {
             let Some(shard) = guards[guard].as_mut() else {
                 continue;
             };
-            let Some(found) = shard.find_alive_from(line, *key, now.0, true) else {
+            let Some(found) = shard.find_alive_from(line, first, *key, now.0, true) else {
                 visit(index, None);
                 continue;
             };

@@ -72,24 +72,43 @@ impl Shard {
     pub(super) fn find_alive(&mut self, key: Lookup<'_>, now: u32, by_read: bool) -> Option<Found> {
         self.flush_if_due(now);
         let line = self.index.first_line(&self.arena, key.hash);
-        self.find_alive_from(line, key, now, by_read)
+        self.find_alive_from(line, None, key, now, by_read)
     }
 
-    /// The same, when the line where the search begins is known and no flush is due.
+    /// The same, when no flush is due, the search begins at `line`, and `first` was the first entry there a moment ago.
     #[inline(always)]
     pub(super) fn find_alive_from(
         &mut self,
         line: usize,
+        first: Option<(Slot, Loc)>,
         key: Lookup<'_>,
         now: u32,
         by_read: bool,
     ) -> Option<Found> {
-        let found = self.find_from(line, key)?;
+        let found = self.found_at(first, key).or_else(|| self.find_from(line, key))?;
         if self.is_gone(&found, now) {
             self.drop_gone(key.hash, &found, now, by_read);
             return None;
         }
         Some(found)
+    }
+
+    /// The item of an entry, if it has this key and the entry still stands where it stood.
+    #[inline(always)]
+    fn found_at(&self, entry: Option<(Slot, Loc)>, key: Lookup<'_>) -> Option<Found> {
+        let (slot, loc) = entry.filter(|&(slot, loc)| Index::holds(&self.arena, slot, loc))?;
+        let header = self.header_if(loc, key)?;
+        Some(Found { slot, loc, header })
+    }
+
+    /// The header of the cell at `loc`, if it has this key.
+    #[inline(always)]
+    fn header_if(&self, loc: Loc, key: Lookup<'_>) -> Option<Header> {
+        let cell = self.arena.tail(loc.pos());
+        let header = Header::read(cell);
+        let same = header.key_len() == key.key.len()
+            && cell.get(item::HEADER_BYTES..item::HEADER_BYTES + key.key.len()) == Some(key.key);
+        same.then_some(header)
     }
 
     /// Leaves the traces of a visit.
@@ -117,11 +136,7 @@ impl Shard {
     #[inline(always)]
     fn find_from(&self, line: usize, key: Lookup<'_>) -> Option<Found> {
         let found = self.index.find_from(&self.arena, line, key.hash, |loc| {
-            let cell = self.arena.tail(loc.pos());
-            let header = Header::read(cell);
-            let same = header.key_len() == key.key.len()
-                && cell.get(item::HEADER_BYTES..item::HEADER_BYTES + key.key.len()) == Some(key.key);
-            same.then_some((loc, header))
+            self.header_if(loc, key).map(|header| (loc, header))
         });
         found.map(|(slot, (loc, header))| Found { slot, loc, header })
     }
@@ -280,13 +295,13 @@ impl Shard {
         (line, self.arena.line(line)[0])
     }
 
-    /// Something that depends on the first bytes of the cell that a search from this line will probably find.
+    /// The entry that a search for `hash` from this line meets first, and something that depends on the first bytes of
+    /// its cell.
     #[inline(always)]
-    pub(super) fn touch_cell(&self, line: usize, hash: u64) -> u8 {
-        match Index::first_match(&self.arena, line, hash) {
-            Some(loc) => self.arena.tail(loc.pos())[0],
-            None => 0,
-        }
+    pub(super) fn touch_cell(&self, line: usize, hash: u64) -> (Option<(Slot, Loc)>, u8) {
+        let first = Index::first_match(&self.arena, line, hash);
+        let byte = first.map_or(0, |(_slot, loc)| self.arena.tail(loc.pos())[0]);
+        (first, byte)
     }
 
     #[inline]
