@@ -24,6 +24,7 @@ use crate::config::reload::{Force, Keeper};
 use crate::config::{self, Config};
 use crate::settings::{ConfigStatus, Settings, Shared};
 use crate::stats::Registry;
+use crate::worker::alarm::Alarm;
 use crate::worker::{Control, Mailbox, Worker, listener};
 
 /// Why a router does not start.
@@ -235,6 +236,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
             ..ConfigStatus::default()
         }),
         clients: AtomicUsize::new(0),
+        alarm: Alarm::start().map_err(StartError::Thread)?,
     });
     let mut workers = Vec::new();
     let mut mailboxes = Vec::new();
@@ -318,7 +320,7 @@ fn worker_thread(
         .name(format!("router-{number}"))
         .spawn(move || {
             let runtime = match Builder::new_current_thread()
-                .enable_all()
+                .enable_io()
                 .build_local(LocalOptions::default())
             {
                 Ok(runtime) => runtime,

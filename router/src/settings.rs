@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::config::check::Defaults;
 use crate::stats::Registry;
 use crate::upstream::connection;
+use crate::worker::alarm::Alarm;
 
 /// From the command line; never changes.
 #[derive(Debug)]
@@ -104,4 +105,6 @@ pub(crate) struct Shared {
     pub status: Mutex<ConfigStatus>,
     /// Clients of all workers.
     pub clients: AtomicUsize,
+    /// Wakes workers for their deadlines.
+    pub alarm: Alarm,
 }

@@ -4,6 +4,7 @@
 //! A worker is one task. Each turn it takes the sockets that became ready, reads requests and replies, lets composite
 //! requests go on, and then sends: first to servers, then to clients. So what arrived together leaves together.
 
+pub(crate) mod alarm;
 pub(crate) mod arena;
 pub(crate) mod listener;
 pub(crate) mod ready;
@@ -20,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpListener;
-use tokio::time::Sleep;
 use tracing::{debug, warn};
 
 use crate::clock;
@@ -33,6 +33,7 @@ use crate::settings::{Settings, Shared};
 use crate::stats::WorkerCounters;
 use crate::upstream::inflight::Micros;
 use crate::upstream::{ReplyTo, Upstream};
+use alarm::Bell;
 use arena::{Arena, Id};
 use ready::{Readiness, SocketWaker, Token};
 use socket::{Read, Socket};
@@ -89,9 +90,10 @@ pub(crate) struct Worker {
     accept_again: Option<Micros>,
     control: mpsc::Receiver<Control>,
     control_waker: Arc<SocketWaker>,
-    /// Wakes the worker for the nearest of its servers' timers.
-    timer: Pin<Box<Sleep>>,
-    timer_at: Option<Micros>,
+    /// Rings for the nearest of its servers' deadlines.
+    bell: Bell,
+    bell_waker: Arc<SocketWaker>,
+    bell_at: Option<Micros>,
     tokens: Vec<Token>,
     scratch: Vec<u8>,
     draining: bool,
@@ -124,6 +126,8 @@ impl Worker {
         let (sender, control) = mpsc::channel();
         let control_waker = SocketWaker::new(Token::Control, &ready);
         let listener_waker = SocketWaker::new(Token::Listener, &ready);
+        let bell_waker = SocketWaker::new(Token::Bell, &ready);
+        let bell = shared.alarm.bell(Waker::from(Arc::clone(&bell_waker)));
         let mailbox = Mailbox {
             sender,
             waker: Waker::from(Arc::clone(&control_waker)),
@@ -156,8 +160,9 @@ impl Worker {
             accept_again: None,
             control,
             control_waker,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            timer_at: None,
+            bell,
+            bell_waker,
+            bell_at: None,
             tokens: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             draining: false,
@@ -180,6 +185,7 @@ impl Worker {
                         return Poll::Ready(());
                     }
                 }
+                Token::Bell => self.bell_waker.taken(),
                 Token::Client(_) | Token::Upstream(_) => self.serve(token),
             }
         }
@@ -200,7 +206,7 @@ impl Worker {
         let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match token {
             Token::Client(index) => core.client_ready(index, scratch),
             Token::Upstream(index) => core.server_ready(index, scratch),
-            Token::Listener | Token::Control => {}
+            Token::Listener | Token::Control | Token::Bell => {}
         }));
         if served.is_err() {
             tracing::error!(
@@ -253,11 +259,10 @@ impl Worker {
 
     /// Timers of servers that are due.
     fn on_time(&mut self) {
-        let Some(at) = self.timer_at else { return };
-        if at > self.core.now && !self.timer.is_elapsed() {
+        if self.bell_at.is_none_or(|at| at > self.core.now) {
             return;
         }
-        self.timer_at = None;
+        self.bell_at = None;
         if self.accept_again.is_some_and(|at| at <= self.core.now) {
             self.accept_again = None;
             self.listener_waker.0.queue();
@@ -265,26 +270,21 @@ impl Worker {
         self.core.on_time();
     }
 
-    /// Sets the timer to the nearest deadline, and asks to be polled again if sockets are left over.
+    /// Sets the bell to the nearest deadline, and asks to be polled again if sockets are left over.
     fn arm(&mut self, cx: &mut Context<'_>) {
         let touched = self.core.nearest.take();
-        let nearest = if self.timer_at.is_none() {
+        let nearest = if self.bell_at.is_none() {
             self.core.deadline()
         } else {
             touched
         };
         let nearest = nearer(nearest, self.accept_again);
         if let Some(nearest) = nearest
-            && self.timer_at.is_none_or(|at| nearest < at)
+            && self.bell_at.is_none_or(|at| nearest < at)
         {
             let nearest = nearest.max(self.core.now.after(TICK_MIN));
-            self.timer_at = Some(nearest);
-            let at = self.started + Duration::from_micros(nearest.0);
-            self.timer.as_mut().reset(at.into());
-            // Polled once, the timer knows whom to wake.
-            if self.timer.as_mut().poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
+            self.bell_at = Some(nearest);
+            self.bell.ring_at(self.started + Duration::from_micros(nearest.0));
         }
         if !self.core.ready.is_empty() {
             // Left over on purpose: the runtime looks for other events first.

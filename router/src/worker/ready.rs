@@ -17,9 +17,11 @@ pub(crate) enum Token {
     Listener,
     /// Word from the main thread.
     Control,
+    /// The moment the worker asked to be woken at.
+    Bell,
     /// A client's socket.
     Client(u32),
-    /// A server's connection, its connecting, or its timer.
+    /// A server's connection, or its connecting.
     Upstream(u32),
 }
 

@@ -87,12 +87,7 @@ impl Socket {
     pub(crate) fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         let mut written = 0;
         while written < bytes.len() {
-            let rest = &bytes[written..];
-            let polled = match self {
-                Self::Tcp(stream) => Pin::new(stream).poll_write(cx, rest),
-                Self::Unix(stream) => Pin::new(stream).poll_write(cx, rest),
-            };
-            match polled {
+            match self.poll_write(cx, &bytes[written..]) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => written += n,
@@ -100,5 +95,20 @@ impl Socket {
             }
         }
         Ok(written)
+    }
+
+    /// A socket that takes bytes, as it nearly always does, is written to without arranging to be woken.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
+                Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+                Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            },
+            written => Poll::Ready(written),
+        }
     }
 }
