@@ -1,5 +1,6 @@
 """What the bench scripts share: servers on free ports of loopback, one core each, and `loadtest bench` between them."""
 
+import atexit
 import json
 import os
 import shutil
@@ -54,6 +55,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+# A script that is told to stop takes its servers with it, as one that ends does.
+for stop in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(stop, lambda number, _frame: sys.exit(128 + number))
+
+
 class Server:
     """One process under measurement. Core 0 is the servers', core 1 the client's and the backends'."""
 
@@ -71,6 +77,7 @@ class Server:
             preexec_fn=lambda: os.sched_setaffinity(0, self.core),
             start_new_session=True,
         )
+        atexit.register(self.stop)
         self.wait_ready(120 if wrap else 20)
 
     @property
@@ -103,6 +110,7 @@ class Server:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
 
     def stop(self):
+        atexit.unregister(self.stop)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use cache_node::store::{Lookup, Read, Seconds};
+use cache_node::store::{Item, Lookup, Read, Seconds};
 
 use crate::support::{START, resident_bytes, run_anew, set_until, store};
 use crate::workload::{Request, requests, write_key};
@@ -153,7 +153,12 @@ pub(crate) fn ours(workload: &str, limit_bytes: u64) {
             .map(|(_, key)| *key)
             .collect();
         let mut hits = Vec::with_capacity(BATCH);
-        store.get_many(&reads, now, Read::Plain, &mut |_, item| hits.push(item.is_some()));
+        store.get_many(
+            &reads,
+            now,
+            Read::Plain,
+            &mut |_: usize, item: Option<Item<'_>>| hits.push(item.is_some()),
+        );
         let mut hits = hits.into_iter();
         for (request, lookup) in batch.iter().zip(&lookups) {
             let hit = !request.write && hits.next().expect("an answer for each");

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use cache_node::store::{Lookup, Read, Seconds, Store};
+use cache_node::store::{Item, Lookup, Read, Seconds, Store};
 
 use crate::support::{START, key_of, set, store, thread_nanos};
 
@@ -86,9 +86,14 @@ fn many(store: &Store, operations: u64, items: u64, batch: usize, now: Seconds) 
             break;
         }
         let lookups: Vec<Lookup<'_>> = keys.iter().map(|key| store.lookup(key)).collect();
-        store.get_many(&lookups, now, Read::Plain, &mut |_, item| {
-            hits += item.map_or(0, |item| item.value.as_slice().map_or(0, <[u8]>::len));
-        });
+        store.get_many(
+            &lookups,
+            now,
+            Read::Plain,
+            &mut |_: usize, item: Option<Item<'_>>| {
+                hits += item.map_or(0, |item| item.value.as_slice().map_or(0, <[u8]>::len));
+            },
+        );
     }
     assert_eq!(hits as u64, operations * 100);
 }
@@ -125,9 +130,14 @@ pub(crate) fn count(operation: &str) {
         "get16" => {
             for keys in keys.chunks(16) {
                 let lookups: [Lookup<'_>; 16] = std::array::from_fn(|at| store.lookup(&keys[at]));
-                store.get_many(&lookups, now, Read::Plain, &mut |_, item| {
-                    assert!(item.is_some_and(|item| item.value.len() == 100));
-                });
+                store.get_many(
+                    &lookups,
+                    now,
+                    Read::Plain,
+                    &mut |_: usize, item: Option<Item<'_>>| {
+                        assert!(item.is_some_and(|item| item.value.len() == 100));
+                    },
+                );
             }
         }
         "overwrite" => {

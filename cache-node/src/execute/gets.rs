@@ -7,7 +7,7 @@ use protocol::{Exptime, Get, Key, Keys};
 use smallvec::SmallVec;
 
 use super::Context;
-use crate::store::{CasPatch, Change, Item, Lookup, Patch, Read, Seconds};
+use crate::store::{CasPatch, Change, Item, Lookup, Patch, Read, Seconds, Visit};
 
 /// Keys looked up at once: enough to overlap their cache misses, few enough for the stack.
 const BATCH_KEYS: usize = 64;
@@ -95,32 +95,25 @@ impl<'a> GetBatch<'a> {
     /// Answers everything gathered, unless `out` grows beyond `limit` bytes first.
     pub(crate) fn flush(&mut self, cx: &Context<'_>, out: &mut BytesMut, limit: usize) -> Retrieved {
         let read = if self.with_cas { Read::WithCas } else { Read::Plain };
-        let mut ends = self.ends.iter();
-        let mut end = ends.next();
-        let mut answered = self.answered;
-        let mut request_start = 0;
-        let mut hits = 0;
-        let mut stopped = None;
-        cx.store()
-            .get_many(&self.lookups, cx.at, read, &mut |index, item| {
-                if stopped.is_some() {
-                    return;
-                }
-                if out.len() > limit {
-                    stopped = Some(index);
-                    return;
-                }
-                if let Some(item) = item {
-                    hits += 1;
-                    value(out, self.lookups[index].key, &item, self.with_cas);
-                }
-                if let Some(done) = end.filter(|end| end.keys == index + 1) {
-                    out.extend_from_slice(reply::END);
-                    answered = done.input;
-                    request_start = index + 1;
-                    end = ends.next();
-                }
-            });
+        let mut replies = Replies {
+            out,
+            limit,
+            lookups: &self.lookups,
+            ends: &self.ends,
+            with_cas: self.with_cas,
+            answered: self.answered,
+            request_start: 0,
+            hits: 0,
+            stopped: None,
+        };
+        cx.store().get_many(&self.lookups, cx.at, read, &mut replies);
+        let Replies {
+            answered,
+            request_start,
+            hits,
+            stopped,
+            ..
+        } = replies;
         let done = stopped.unwrap_or(self.lookups.len());
         count_gets(cx, done, hits);
         // Keys of the request under way: those skipped belong to the first request of the batch only.
@@ -134,6 +127,48 @@ impl<'a> GetBatch<'a> {
             consumed: answered,
             keys,
         })
+    }
+}
+
+/// The replies to a batch, written while it is looked up.
+struct Replies<'b, 'k> {
+    out: &'b mut BytesMut,
+    limit: usize,
+    lookups: &'b [Lookup<'k>],
+    /// The requests not yet ended.
+    ends: &'b [RequestEnd],
+    with_cas: bool,
+    /// Where in the input the last request that was ended ends.
+    answered: usize,
+    /// The first key of the request under way.
+    request_start: usize,
+    hits: u64,
+    /// The first key that was not answered, for want of room.
+    stopped: Option<usize>,
+}
+
+impl Visit for Replies<'_, '_> {
+    #[inline(always)]
+    fn visit(&mut self, index: usize, item: Option<Item<'_>>) {
+        if self.stopped.is_some() {
+            return;
+        }
+        if self.out.len() > self.limit {
+            self.stopped = Some(index);
+            return;
+        }
+        if let Some(item) = item {
+            self.hits += 1;
+            value(self.out, self.lookups[index].key, &item, self.with_cas);
+        }
+        if let [done, ends @ ..] = self.ends
+            && done.keys == index + 1
+        {
+            self.out.extend_from_slice(reply::END);
+            self.answered = done.input;
+            self.request_start = index + 1;
+            self.ends = ends;
+        }
     }
 }
 
@@ -244,7 +279,7 @@ pub(super) fn one_by_one(cx: &mut Context<'_>, get: &Get<'_>, out: &mut BytesMut
     batch.flush(cx, out, usize::MAX);
 }
 
-#[inline]
+#[inline(always)]
 fn value(out: &mut BytesMut, key: &[u8], item: &Item<'_>, with_cas: bool) {
     let cas = with_cas.then(|| item.cas());
     reply::value_header(out, key, item.flags, item.value.len(), cas);

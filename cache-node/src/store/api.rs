@@ -95,6 +95,7 @@ pub(super) enum Source<'a> {
 
 impl Item<'_> {
     /// The cas unique. Only to be told to a client under [`Read::WithCas`] or [`Read::PeekWithCas`].
+    #[inline(always)]
     #[must_use]
     pub fn cas(&self) -> u64 {
         match self.source {
@@ -114,12 +115,27 @@ impl Item<'_> {
     }
 }
 
+/// Takes what [`get_many`](super::Store::get_many) finds. A trait, so that an implementation can ask to be inlined: an
+/// item handed over in a call costs more than reading it.
+pub trait Visit {
+    /// The item of the key with this index, or `None`, under the lock of its shard.
+    fn visit(&mut self, index: usize, item: Option<Item<'_>>);
+}
+
+impl<F: FnMut(usize, Option<Item<'_>>)> Visit for F {
+    #[inline]
+    fn visit(&mut self, index: usize, item: Option<Item<'_>>) {
+        self(index, item);
+    }
+}
+
 /// The bytes of an item's value: one slice for ordinary items, pieces for large ones.
 #[derive(Clone, Copy)]
 pub struct Value<'a>(pub(super) ItemValue<'a>);
 
 impl<'a> Value<'a> {
     /// Length in bytes.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -132,6 +148,7 @@ impl<'a> Value<'a> {
     }
 
     /// The whole value when it lies in one place (every value up to the large threshold does).
+    #[inline]
     #[must_use]
     pub fn as_slice(&self) -> Option<&'a [u8]> {
         self.0.as_slice()
@@ -143,14 +160,18 @@ impl<'a> Value<'a> {
     }
 
     /// Appends the bytes.
+    #[inline(always)]
     pub fn copy_to(&self, out: &mut BytesMut) {
         match self.as_slice() {
             Some(bytes) => out.extend_from_slice(bytes),
-            None => {
-                out.reserve(self.len());
-                self.for_each_chunk(|chunk| out.extend_from_slice(chunk));
-            }
+            None => self.copy_pieces(out),
         }
+    }
+
+    #[cold]
+    fn copy_pieces(self, out: &mut BytesMut) {
+        out.reserve(self.len());
+        self.for_each_chunk(|chunk| out.extend_from_slice(chunk));
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Arena {
     extents: Vec<Extent>,
     frame_shift: u32,
     extent_shift: u32,
+    /// The bits of a position within its extent.
+    extent_mask: usize,
     /// Frames given back, to be used again before fresh ones: fresh ones are not resident yet.
     free: Vec<u32>,
     /// Frames below this number have been handed out at least once.
@@ -66,6 +68,7 @@ impl Arena {
             extents: Vec::new(),
             frame_shift: frame_bytes.trailing_zeros(),
             extent_shift: extent_bytes.trailing_zeros(),
+            extent_mask: extent_bytes - 1,
             free: Vec::new(),
             made: 0,
             limit: limit_frames,
@@ -135,7 +138,7 @@ impl Arena {
 
     #[inline]
     fn split(&self, pos: usize) -> (usize, usize) {
-        (pos >> self.extent_shift, pos & ((1 << self.extent_shift) - 1))
+        (pos >> self.extent_shift, pos & self.extent_mask)
     }
 
     /// The bytes from `pos` to the end of its extent.

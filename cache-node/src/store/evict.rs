@@ -309,18 +309,19 @@ impl Shard {
     }
 
     fn settle_item(&mut self, loc: Loc, header: Header, hash: u64, aim: Aim, now: u32) {
-        let Some(slot) = self.index.slot_of(&self.arena, hash, loc) else {
+        let Some(near) = self.index.entry_of(&self.arena, hash, loc) else {
             debug_assert!(false, "a live cell is in the index");
             return;
         };
+        let found = Found::new(near, header);
         let flushed = self.log.is_flushed(&self.arena, loc.pos());
         if flushed || header.expired(now) {
             self.count_gone(header, flushed);
-            self.unlink(hash, &Found { slot, loc, header });
+            self.unlink(hash, &found);
             return;
         }
         let queue = self.log.place(&self.arena, loc.pos()).0;
-        let freq = Index::freq(&self.arena, slot);
+        let freq = found.freq;
         let keep = match (aim, queue) {
             (Aim::Clear | Aim::Compact, queue) => Some((queue, freq)),
             (Aim::Evict, _) if freq == 0 => None,
@@ -328,14 +329,12 @@ impl Shard {
             (Aim::Evict, Queue::Main) => Some((Queue::Main, freq - 1)),
         };
         let kept = keep.is_some_and(|(to, freq)| {
-            let moved = self
-                .relocate(&Found { slot, loc, header }, to, Some(freq), None, now)
-                .is_some();
+            let moved = self.relocate(&found, to, Some(freq), None, now).is_some();
             self.counters.moved += u64::from(moved);
             moved
         });
         if !kept && self.evict {
-            self.evict_item(&Found { slot, loc, header }, hash, now);
+            self.evict_item(&found, hash, now);
         }
     }
 
@@ -396,12 +395,8 @@ impl Shard {
         if loc.is_none() {
             return None;
         }
-        let slot = self.index.slot_of(&self.arena, hash, loc)?;
-        Some(Found {
-            slot,
-            loc,
-            header: Header::read(self.arena.tail(loc.pos())),
-        })
+        let near = self.index.entry_of(&self.arena, hash, loc)?;
+        Some(Found::new(near, Header::read(self.arena.tail(loc.pos()))))
     }
 
     /// Copies an item's cell to the end of a queue. `freq`: what the index shall say of it from now on; `cas`: another
@@ -414,7 +409,9 @@ impl Shard {
         cas: Option<u64>,
         now: u32,
     ) -> Option<Loc> {
-        let Found { slot, loc, header } = *found;
+        let Found {
+            slot, loc, header, ..
+        } = *found;
         let class = ttl_class::class_of(header.expires(), now);
         let bytes = header.cell_bytes();
         let old_cas = self.cas_of(loc, header);

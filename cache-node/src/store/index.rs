@@ -18,6 +18,15 @@ pub(super) struct Slot {
     slot: usize,
 }
 
+/// An entry whose tag fits. Good as long as its slot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Near {
+    pub(super) slot: Slot,
+    pub(super) loc: Loc,
+    /// Reads counted so far.
+    pub(super) freq: u8,
+}
+
 pub(super) struct Index {
     /// Frames that hold the primary buckets, in order.
     pages: Vec<u32>,
@@ -110,17 +119,15 @@ impl Index {
 
     /// The entry that a search beginning at `line` looks at first, if it finds one there.
     #[inline(always)]
-    pub(super) fn first_match(arena: &Arena, at: usize, hash: u64) -> Option<(Slot, Loc)> {
+    pub(super) fn first_match(arena: &Arena, at: usize, hash: u64) -> Option<Near> {
         let line = arena.line(at);
         let slot = bucket::matches(line, bucket::tag(hash)).next()?;
         let loc = bucket::loc(line, slot);
-        (!loc.is_none()).then_some((Slot { line: at, slot }, loc))
-    }
-
-    /// Whether the slot names this location.
-    #[inline(always)]
-    pub(super) fn holds(arena: &Arena, slot: Slot, loc: Loc) -> bool {
-        bucket::loc(arena.line(slot.line), slot.slot) == loc
+        (!loc.is_none()).then(|| Near {
+            slot: Slot { line: at, slot },
+            loc,
+            freq: bucket::freq(line, slot),
+        })
     }
 
     /// The first slot whose tag matches and whose location satisfies `is_it`, searched from the hash's first line.
@@ -131,7 +138,7 @@ impl Index {
         first_line: usize,
         hash: u64,
         mut is_it: impl FnMut(Loc) -> Option<T>,
-    ) -> Option<(Slot, T)> {
+    ) -> Option<(Near, T)> {
         let tag = bucket::tag(hash);
         let mut at = first_line;
         loop {
@@ -141,7 +148,12 @@ impl Index {
                 if !loc.is_none()
                     && let Some(found) = is_it(loc)
                 {
-                    return Some((Slot { line: at, slot }, found));
+                    let near = Near {
+                        slot: Slot { line: at, slot },
+                        loc,
+                        freq: bucket::freq(line, slot),
+                    };
+                    return Some((near, found));
                 }
             }
             match bucket::next(line) {
@@ -151,12 +163,12 @@ impl Index {
         }
     }
 
-    /// The slot that holds `loc`, which was stored under `hash`.
+    /// The entry that names `loc`, which was stored under `hash`.
     #[inline]
-    pub(super) fn slot_of(&self, arena: &Arena, hash: u64, loc: Loc) -> Option<Slot> {
+    pub(super) fn entry_of(&self, arena: &Arena, hash: u64, loc: Loc) -> Option<Near> {
         let line = self.first_line(arena, hash);
         self.find_from(arena, line, hash, |candidate| (candidate == loc).then_some(()))
-            .map(|(slot, ())| slot)
+            .map(|(near, ())| near)
     }
 
     #[inline(always)]
@@ -169,13 +181,11 @@ impl Index {
         bucket::set_freq(arena.line_mut(slot.line), slot.slot, freq);
     }
 
-    /// Counts a read, up to the most that is counted; a hot item's line stays clean.
+    /// Counts one more read than `freq`, up to the most that is counted; a hot item's line stays clean.
     #[inline(always)]
-    pub(super) fn bump(arena: &mut Arena, slot: Slot) {
-        let line = arena.line_mut(slot.line);
-        let freq = bucket::freq(line, slot.slot);
+    pub(super) fn bump(arena: &mut Arena, slot: Slot, freq: u8) {
         if freq < bucket::FREQ_MAX {
-            bucket::set_freq(line, slot.slot, freq + 1);
+            Self::set_freq(arena, slot, freq + 1);
         }
     }
 

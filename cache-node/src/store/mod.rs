@@ -21,6 +21,7 @@ mod value;
 mod tests;
 
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -29,11 +30,12 @@ use protocol::UnixSeconds;
 use api::Source;
 pub use api::{
     Body, CasPatch, Change, Item, Lookup, NewItem, Patch, Read, Seconds, StoreConfig, StoreCounters,
-    StoreError, Updated, Value,
+    StoreError, Updated, Value, Visit,
 };
 use geometry::Geometry;
+use index::Near;
 use item::Handle;
-use shard::{Found, Shard};
+use shard::{Found, Shard, Sought};
 use value::ItemValue;
 
 /// Keys read together under the locks of their shards: enough for cache misses to overlap, few enough that nobody
@@ -61,6 +63,14 @@ pub struct Store {
     limit_bytes: AtomicU64,
     /// The shard that the next tick begins with.
     tick_shard: AtomicUsize,
+}
+
+/// Where a key of a batch is to be looked for.
+#[derive(Clone, Copy, Default)]
+struct Spot {
+    guard: usize,
+    line: usize,
+    near: Option<Near>,
 }
 
 /// Two locks never share a cache line, nor a pair of lines.
@@ -193,40 +203,36 @@ impl Store {
     }
 
     /// Visits many items in the order of `keys`. Faster than one by one: the cache misses overlap.
-    /// The callback must not call the store.
-    pub fn get_many(
-        &self,
-        keys: &[Lookup<'_>],
-        now: Seconds,
-        read: Read,
-        visit: &mut impl FnMut(usize, Option<Item<'_>>),
-    ) {
+    /// The visitor must not call the store.
+    #[inline]
+    pub fn get_many(&self, keys: &[Lookup<'_>], now: Seconds, read: Read, visitor: &mut impl Visit) {
         let mut done = 0;
         while done < keys.len() {
             if keys.len() - done > 1 && self.shards.len() <= BATCH_SHARDS_MAX {
-                let batch = &keys[done..keys.len().min(done + BATCH)];
-                let first = done;
-                done += self.get_batch(batch, now, read, &mut |index, item| visit(first + index, item));
-                if done == first + batch.len() {
+                let batch = keys.len().min(done + BATCH);
+                done = self.get_batch(keys, done..batch, now, read, visitor);
+                if done == batch {
                     continue;
                 }
             }
             // Alone: a value so long that it must not be copied under the locks of others.
-            self.get(keys[done], now, read, |item| visit(done, item));
+            self.get(keys[done], now, read, |item| visitor.visit(done, item));
             done += 1;
         }
     }
 
-    /// Visits the first of a few items, up to the first that must be read alone. Answers how many.
+    /// Visits a few items, up to the first that must be read alone. Answers which comes next.
+    #[inline]
     fn get_batch(
         &self,
         keys: &[Lookup<'_>],
+        batch: Range<usize>,
         now: Seconds,
         read: Read,
-        visit: &mut impl FnMut(usize, Option<Item<'_>>),
+        visitor: &mut impl Visit,
     ) -> usize {
         // Locks are taken in the order of the shards, so that two batches cannot wait for each other.
-        let mut wanted = keys
+        let mut wanted = keys[batch.clone()]
             .iter()
             .fold(0_u64, |wanted, key| wanted | 1 << self.shard_number(key.hash));
         let mut guards: [Option<MutexGuard<'_, Shard>>; BATCH] = [const { None }; BATCH];
@@ -238,43 +244,55 @@ impl Store {
             let shard = wanted.trailing_zeros() as usize;
             wanted &= wanted - 1;
             guard_of[shard] = number;
-            *guard = Some(self.shards[shard].0.lock());
+            let mut lock = self.shards[shard].0.lock();
+            lock.flush_if_due(now.0);
+            *guard = Some(lock);
         }
-        let mut spots = [(0, 0, None); BATCH];
+        let mut spots = [Spot::default(); BATCH];
         let mut touched = 0;
-        for (key, spot) in keys.iter().zip(&mut spots) {
-            let guard = usize::from(guard_of[self.shard_number(key.hash)]);
-            let Some(shard) = guards[guard].as_mut() else {
+        for (key, spot) in keys[batch.clone()].iter().zip(&mut spots) {
+            spot.guard = usize::from(guard_of[self.shard_number(key.hash)]);
+            let Some(shard) = &guards[spot.guard] else {
                 continue;
             };
-            shard.flush_if_due(now.0);
-            let (line, byte) = shard.touch_line(key.hash);
-            *spot = (guard, line, None);
+            let byte;
+            (spot.line, byte) = shard.touch_line(key.hash);
             touched ^= byte;
         }
-        for (key, (guard, line, first)) in keys.iter().zip(&mut spots) {
-            let Some(shard) = &guards[*guard] else { continue };
+        for (key, spot) in keys[batch.clone()].iter().zip(&mut spots) {
+            let Some(shard) = &guards[spot.guard] else {
+                continue;
+            };
             let byte;
-            (*first, byte) = shard.touch_cell(*line, key.hash);
+            (spot.near, byte) = shard.touch_cell(spot.line, key.hash);
             touched ^= byte;
         }
         // The loads must happen, though nobody wants what they bring.
         black_box(touched);
-        for ((index, key), &(guard, line, first)) in keys.iter().enumerate().zip(&spots) {
-            let Some(shard) = guards[guard].as_mut() else {
+        // Once an entry has been taken out, those seen before may have moved.
+        let mut intact = true;
+        for (index, spot) in batch.clone().zip(&spots) {
+            let key = keys[index];
+            let Some(shard) = guards[spot.guard].as_mut() else {
                 continue;
             };
-            let Some(found) = shard.find_alive_from(line, first, *key, now.0, true) else {
-                visit(index, None);
-                continue;
-            };
-            if shard.is_long(&found).is_some() {
-                return index;
+            let near = spot.near.filter(|_| intact);
+            match shard.seek(spot.line, near, key, now.0, true) {
+                Sought::Alive(found) => {
+                    if shard.is_long(&found).is_some() {
+                        return index;
+                    }
+                    shard.note(&found, now.0, read);
+                    visitor.visit(index, Some(shard.view(&found, now.0)));
+                }
+                Sought::Dropped => {
+                    intact = false;
+                    visitor.visit(index, None);
+                }
+                Sought::Missing => visitor.visit(index, None),
             }
-            shard.note(&found, now.0, read);
-            visit(index, Some(shard.view(&found, now.0)));
         }
-        keys.len()
+        batch.end
     }
 
     /// The one way to change anything: `decide` sees the live item (an expired or flushed one is `None`) under the

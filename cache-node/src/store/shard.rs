@@ -9,7 +9,7 @@ use super::arena::{Arena, Loc};
 use super::evict::Reclaim;
 use super::geometry::Geometry;
 use super::ghost::Ghosts;
-use super::index::{Index, Slot};
+use super::index::{Index, Near, Slot};
 use super::item::{self, Handle, Header};
 use super::large::LargeTable;
 use super::put::Staged;
@@ -43,6 +43,28 @@ pub(super) struct Found {
     pub(super) slot: Slot,
     pub(super) loc: Loc,
     pub(super) header: Header,
+    /// Reads that the index had counted when it was found.
+    pub(super) freq: u8,
+}
+
+impl Found {
+    #[inline]
+    pub(super) fn new(near: Near, header: Header) -> Self {
+        Self {
+            slot: near.slot,
+            loc: near.loc,
+            header,
+            freq: near.freq,
+        }
+    }
+}
+
+/// What a search came to.
+pub(super) enum Sought {
+    Alive(Found),
+    /// It was there, but expired or flushed, and has been taken out.
+    Dropped,
+    Missing,
 }
 
 impl Shard {
@@ -72,33 +94,41 @@ impl Shard {
     pub(super) fn find_alive(&mut self, key: Lookup<'_>, now: u32, by_read: bool) -> Option<Found> {
         self.flush_if_due(now);
         let line = self.index.first_line(&self.arena, key.hash);
-        self.find_alive_from(line, None, key, now, by_read)
+        match self.seek(line, None, key, now, by_read) {
+            Sought::Alive(found) => Some(found),
+            Sought::Dropped | Sought::Missing => None,
+        }
     }
 
-    /// The same, when no flush is due, the search begins at `line`, and `first` was the first entry there a moment ago.
+    /// The same, when no flush is due, the search begins at `line`, and `near` is the first entry there that fits.
     #[inline(always)]
-    pub(super) fn find_alive_from(
+    pub(super) fn seek(
         &mut self,
         line: usize,
-        first: Option<(Slot, Loc)>,
+        near: Option<Near>,
         key: Lookup<'_>,
         now: u32,
         by_read: bool,
-    ) -> Option<Found> {
-        let found = self.found_at(first, key).or_else(|| self.find_from(line, key))?;
+    ) -> Sought {
+        let found = match near.and_then(|near| self.found_at(near, key)) {
+            Some(found) => found,
+            None => match self.find_from(line, key) {
+                Some(found) => found,
+                None => return Sought::Missing,
+            },
+        };
         if self.is_gone(&found, now) {
             self.drop_gone(key.hash, &found, now, by_read);
-            return None;
+            return Sought::Dropped;
         }
-        Some(found)
+        Sought::Alive(found)
     }
 
-    /// The item of an entry, if it has this key and the entry still stands where it stood.
+    /// The item of an entry, if it has this key.
     #[inline(always)]
-    fn found_at(&self, entry: Option<(Slot, Loc)>, key: Lookup<'_>) -> Option<Found> {
-        let (slot, loc) = entry.filter(|&(slot, loc)| Index::holds(&self.arena, slot, loc))?;
-        let header = self.header_if(loc, key)?;
-        Some(Found { slot, loc, header })
+    fn found_at(&self, near: Near, key: Lookup<'_>) -> Option<Found> {
+        let header = self.header_if(near.loc, key)?;
+        Some(Found::new(near, header))
     }
 
     /// The header of the cell at `loc`, if it has this key.
@@ -119,7 +149,7 @@ impl Shard {
             header.set(item::OBSERVED, true);
         }
         if matches!(read, Read::Plain | Read::WithCas) {
-            Index::bump(&mut self.arena, found.slot);
+            Index::bump(&mut self.arena, found.slot, found.freq);
             header.set(item::FETCHED, true);
             header.touch(now);
         }
@@ -135,10 +165,10 @@ impl Shard {
 
     #[inline(always)]
     fn find_from(&self, line: usize, key: Lookup<'_>) -> Option<Found> {
-        let found = self.index.find_from(&self.arena, line, key.hash, |loc| {
-            self.header_if(loc, key).map(|header| (loc, header))
-        });
-        found.map(|(slot, (loc, header))| Found { slot, loc, header })
+        let found = self
+            .index
+            .find_from(&self.arena, line, key.hash, |loc| self.header_if(loc, key));
+        found.map(|(near, header)| Found::new(near, header))
     }
 
     /// Expired or flushed.
@@ -298,10 +328,10 @@ impl Shard {
     /// The entry that a search for `hash` from this line meets first, and something that depends on the first bytes of
     /// its cell.
     #[inline(always)]
-    pub(super) fn touch_cell(&self, line: usize, hash: u64) -> (Option<(Slot, Loc)>, u8) {
-        let first = Index::first_match(&self.arena, line, hash);
-        let byte = first.map_or(0, |(_slot, loc)| self.arena.tail(loc.pos())[0]);
-        (first, byte)
+    pub(super) fn touch_cell(&self, line: usize, hash: u64) -> (Option<Near>, u8) {
+        let near = Index::first_match(&self.arena, line, hash);
+        let byte = near.map_or(0, |near| self.arena.tail(near.loc.pos())[0]);
+        (near, byte)
     }
 
     #[inline]
@@ -333,6 +363,7 @@ impl Shard {
                 slot,
                 loc,
                 header: Header::read(self.arena.tail(loc.pos())),
+                freq: Index::freq(&self.arena, slot),
             };
             if !self.is_gone(&found, now) {
                 visit(key_of(&self.arena, loc), self.view(&found, now));

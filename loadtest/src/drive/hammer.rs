@@ -158,7 +158,7 @@ impl Hammer {
         Self {
             plan,
             random,
-            codec: Codec::new(),
+            codec: Codec::plain(),
             scratch: Vec::new(),
             found: Vec::new(),
             versions,
@@ -298,7 +298,7 @@ impl Hammer {
         self.write_key(key);
         let item = Item {
             key: &self.scratch,
-            flags: Codec::flags(key, version),
+            flags: self.codec.flags(key, version, value_len),
             exptime,
             value_len,
         };

@@ -446,7 +446,7 @@ impl Lookaside {
         let value_len = request.value_len as usize;
         let item = Item {
             key: self.keys.text(request.key, &mut self.scratch),
-            flags: Codec::flags(key, version),
+            flags: self.codec.flags(key, version, value_len),
             exptime: ttl,
             value_len,
         };

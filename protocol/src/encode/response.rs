@@ -55,9 +55,7 @@ lines! {
 /// here, so that one reservation serves the whole block.
 #[inline]
 pub fn value_header(out: &mut BytesMut, key: &[u8], flags: u32, len: usize, cas: Option<u64>) {
-    let mut tail = Backwards::new();
-    tail.push(b'\n');
-    tail.push(b'\r');
+    let mut tail = Backwards::LINE_END;
     if let Some(cas) = cas {
         tail.push_number(cas);
     }
@@ -80,13 +78,16 @@ impl Backwards {
     /// Room for three numbers of 20 digits with their blanks and a line end would be 65 bytes; flags have 10 digits.
     const LEN: usize = 64;
 
-    #[inline]
-    const fn new() -> Self {
+    /// Nothing yet but the line's end.
+    const LINE_END: Self = {
+        let mut bytes = [0; Self::LEN];
+        bytes[Self::LEN - 2] = b'\r';
+        bytes[Self::LEN - 1] = b'\n';
         Self {
-            bytes: [0; Self::LEN],
-            start: Self::LEN,
+            bytes,
+            start: Self::LEN - 2,
         }
-    }
+    };
 
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "the remainder of the length is within it")]
@@ -95,24 +96,54 @@ impl Backwards {
         self.bytes[self.start] = byte;
     }
 
-    /// A blank and a number.
+    /// A blank and a number, two digits at a step.
     #[inline]
     fn push_number(&mut self, number: u64) {
         let mut left = number;
-        loop {
-            self.push(u8::try_from(left % 10).map_or(b'0', |digit| b'0' + digit));
-            left /= 10;
-            if left == 0 {
-                break;
-            }
+        while left >= 100 {
+            self.push_pair(left % 100);
+            left /= 100;
+        }
+        if left >= 10 {
+            self.push_pair(left);
+        } else {
+            self.push(pair(left)[1]);
         }
         self.push(b' ');
+    }
+
+    #[inline]
+    fn push_pair(&mut self, number: u64) {
+        self.start = self.start.wrapping_sub(2) % Self::LEN;
+        if let Some(place) = self.bytes.get_mut(self.start..self.start + 2) {
+            place.copy_from_slice(&pair(number));
+        }
     }
 
     #[inline]
     fn as_bytes(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
+}
+
+/// The numbers below a hundred, two digits each.
+const PAIRS: [[u8; 2]; 100] = pairs();
+
+#[inline]
+fn pair(number: u64) -> [u8; 2] {
+    let pair = usize::try_from(number).ok().and_then(|number| PAIRS.get(number));
+    pair.copied().unwrap_or(*b"00")
+}
+
+#[expect(clippy::indexing_slicing, reason = "run by the compiler")]
+const fn pairs() -> [[u8; 2]; 100] {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
 }
 
 /// What a VALUE block may have besides key and value: the word, three numbers of at most 20 digits, blanks, two line

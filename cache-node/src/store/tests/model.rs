@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::super::{Body, CasPatch, Change, NewItem, Patch, Read, Seconds, Store, StoreConfig, StoreError};
+use super::super::{
+    Body, CasPatch, Change, Item, NewItem, Patch, Read, Seconds, Store, StoreConfig, StoreError,
+};
 use super::START;
 
 /// What the map says of a key.
@@ -190,11 +192,15 @@ impl Run {
         let bytes: Vec<Vec<u8>> = keys.iter().map(|&key| self.key(key)).collect();
         let lookups: Vec<_> = bytes.iter().map(|key| self.store.lookup(key)).collect();
         let mut seen = Vec::new();
-        self.store
-            .get_many(&lookups, self.now, Read::Plain, &mut |index, item| {
+        self.store.get_many(
+            &lookups,
+            self.now,
+            Read::Plain,
+            &mut |index: usize, item: Option<Item<'_>>| {
                 assert_eq!(index, seen.len(), "in the order of the keys");
                 seen.push(item.map(expected_of));
-            });
+            },
+        );
         assert_eq!(seen.len(), keys.len());
         for (key, seen) in keys.into_iter().zip(seen) {
             self.compare(key, seen);
@@ -441,7 +447,7 @@ impl Run {
     }
 }
 
-fn expected_of(item: super::super::Item<'_>) -> Expected {
+fn expected_of(item: Item<'_>) -> Expected {
     let mut value = Vec::new();
     item.value.for_each_chunk(|chunk| value.extend_from_slice(chunk));
     assert_eq!(value.len(), item.value.len());

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{START, get, now, set};
-use crate::store::{Change, Lookup, NewItem, Read, Store, StoreConfig};
+use crate::store::{Change, Item, Lookup, NewItem, Read, Store, StoreConfig};
 
 const THREADS: u64 = 4;
 
@@ -140,7 +140,10 @@ fn values_are_whole_while_threads_write_read_and_evict() {
 fn check_many(store: &Store, rng: &mut SmallRng, keys: u32) {
     let keys: Vec<[u8; 4]> = (0..30).map(|_| rng.random_range(0..keys).to_le_bytes()).collect();
     let lookups: Vec<Lookup<'_>> = keys.iter().map(|key| store.lookup(key)).collect();
-    store.get_many(&lookups, now(store), Read::Plain, &mut |index, item| {
+    store.get_many(&lookups, now(store), Read::Plain, &mut |index: usize,
+                                                            item: Option<
+        Item<'_>,
+    >| {
         if let Some(item) = item {
             let mut value = Vec::new();
             item.value.for_each_chunk(|chunk| value.extend_from_slice(chunk));
