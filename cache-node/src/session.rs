@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// Executes anything but a plain retrieval. `Some` ends the run.
-    #[inline]
+    #[inline(always)]
     fn step(
         &mut self,
         cx: &mut Context<'_>,

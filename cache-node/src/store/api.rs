@@ -266,8 +266,8 @@ pub enum CasPatch {
 pub struct Updated<R> {
     /// What `decide` said.
     pub result: R,
-    /// The cas unique of the item made, changed or kept; zero if there is none. To be told to a client only if the
-    /// update was made [`Read::WithCas`].
+    /// The cas unique of the item made, changed or kept, if the update was made [`Read::WithCas`]: else nobody may be
+    /// told. Zero if there is no item.
     pub cas: u64,
 }
 

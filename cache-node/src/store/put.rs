@@ -24,7 +24,8 @@ enum Payload<'a> {
 pub(super) type Staged<'c> = Option<(&'c [u8], u32)>;
 
 impl Shard {
-    /// Stores an item and answers its cas unique.
+    /// Stores an item and answers its cas unique (0 unless `told`).
+    #[inline(always)]
     pub(super) fn put(
         &mut self,
         key: Lookup<'_>,
@@ -36,19 +37,30 @@ impl Shard {
     ) -> Result<u64, StoreError> {
         let result = match new.body {
             Body::Replace(value) => self.put_value(key, found, new, value, staged, told, now),
-            Body::Append(_) | Body::Prepend(_) => {
-                let joined = self.join(found.as_ref(), new.body);
-                let result = self.put_value(key, found, new, &joined, None, told, now);
-                if joined.capacity() <= SCRATCH_KEPT_BYTES {
-                    self.scratch = joined;
-                }
-                result
-            }
+            Body::Append(_) | Body::Prepend(_) => self.put_joined(key, found, new, told, now),
         };
         match result {
             Ok(_) => self.counters.items_stored += 1,
             Err(StoreError::OutOfMemory) => self.counters.out_of_memory += 1,
             Err(StoreError::TooLarge) => self.counters.too_large += 1,
+        }
+        result
+    }
+
+    /// The same, when the value is put together from the old one and new bytes.
+    #[inline(never)]
+    fn put_joined(
+        &mut self,
+        key: Lookup<'_>,
+        found: Option<Found>,
+        new: &NewItem<'_>,
+        told: bool,
+        now: u32,
+    ) -> Result<u64, StoreError> {
+        let joined = self.join(found.as_ref(), new.body);
+        let result = self.put_value(key, found, new, &joined, None, told, now);
+        if joined.capacity() <= SCRATCH_KEPT_BYTES {
+            self.scratch = joined;
         }
         result
     }
@@ -75,6 +87,7 @@ impl Shard {
         clippy::too_many_arguments,
         reason = "the parts of one put, for its two callers above"
     )]
+    #[inline(always)]
     fn put_value(
         &mut self,
         key: Lookup<'_>,
@@ -102,32 +115,37 @@ impl Shard {
             cas: new.cas,
         };
         if whole_bytes <= self.cell_bytes_max() {
-            return self.put_cell(key.hash, found, front, Payload::Whole(value), now);
+            self.put_cell(key.hash, found, front, Payload::Whole(value), now)
+        } else {
+            self.put_large(key, found, front, value, staged, now)
         }
+    }
+
+    /// Stores an item whose value lies in pieces.
+    #[cold]
+    fn put_large(
+        &mut self,
+        key: Lookup<'_>,
+        found: Option<Found>,
+        front: Front<'_>,
+        value: &[u8],
+        staged: Staged<'_>,
+        now: u32,
+    ) -> Result<u64, StoreError> {
         let Ok(number) = u32::try_from(value.len()) else {
             return Err(StoreError::TooLarge);
         };
         if let Some((slice, row)) = staged
             && std::ptr::eq(slice, value)
         {
-            return self.put_cell(
-                key.hash,
-                found,
-                front,
-                Payload::Large(Handle { row, number }),
-                now,
-            );
+            let handle = Handle { row, number };
+            return self.put_cell(key.hash, found, front, Payload::Large(handle), now);
         }
         let row = self.write_large(key, value, now)?;
         // Making room may have moved or evicted the old item.
         let found = self.find(key);
-        let result = self.put_cell(
-            key.hash,
-            found,
-            front,
-            Payload::Large(Handle { row, number }),
-            now,
-        );
+        let handle = Handle { row, number };
+        let result = self.put_cell(key.hash, found, front, Payload::Large(handle), now);
         self.abandon_if_staged(row);
         result
     }
@@ -164,9 +182,16 @@ impl Shard {
             self.adopt_large(handle.row, loc);
         }
         self.pay(now, front.cell_bytes());
-        Ok(front
-            .cas
-            .unwrap_or_else(|| self.log.cas_at(&self.arena, loc.pos())))
+        Ok(self.told_cas(&front, loc.pos()))
+    }
+
+    /// The cas unique of a cell just written, if a client is to be told.
+    #[inline]
+    fn told_cas(&self, front: &Front<'_>, pos: usize) -> u64 {
+        if !front.header.has(item::OBSERVED) {
+            return 0;
+        }
+        front.cas.unwrap_or_else(|| self.log.cas_at(&self.arena, pos))
     }
 
     /// In place only if no client knows the cas unique, which would stay the same, and the TTL class does, too.
@@ -189,7 +214,7 @@ impl Shard {
             self.counters.item_bytes -= gap as u64;
         }
         self.log.expects(&self.arena, pos, front.header.expires());
-        self.log.cas_at(&self.arena, pos)
+        self.told_cas(front, pos)
     }
 
     /// Appends a cell that takes the place of another.

@@ -251,10 +251,8 @@ impl Shard {
                 }
                 self.put(key, found, &new, staged, told, now)?
             }
-            (Change::Keep, Some(found)) => {
-                if told {
-                    self.note(&found, now, Read::PeekWithCas);
-                }
+            (Change::Keep, Some(found)) if told => {
+                self.note(&found, now, Read::PeekWithCas);
                 self.cas_of(found.loc, found.header)
             }
             (Change::Patch(patch), Some(found)) => self.patch(&found, patch, told, now)?,
@@ -262,7 +260,7 @@ impl Shard {
                 self.unlink(key.hash, &found);
                 0
             }
-            (Change::Keep | Change::Patch(_) | Change::Delete, None) => 0,
+            (Change::Keep, Some(_)) | (Change::Keep | Change::Patch(_) | Change::Delete, None) => 0,
         };
         Ok(Updated { result, cas })
     }
