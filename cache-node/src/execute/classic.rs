@@ -18,9 +18,16 @@ pub(super) fn store(cx: &mut Context<'_>, request: &Store<'_>, out: &mut BytesMu
         Read::Plain
     };
     let lookup = cx.store().lookup(request.key.as_bytes());
-    let done = cx.store().update(lookup, cx.at, read, request.data, |item| {
-        decide(request, expires, item.as_ref())
-    });
+    let done = if request.verb == StoreVerb::Set {
+        // Most of all writes: whatever is there need not be looked at.
+        cx.store().update(lookup, cx.at, read, request.data, |_item| {
+            (whole(request, expires), Verdict::Stored)
+        })
+    } else {
+        cx.store().update(lookup, cx.at, read, request.data, |item| {
+            decide(request, expires, item.as_ref())
+        })
+    };
     let stored = match done {
         Ok(done) => done.result,
         // An append that outgrows the limit leaves the item as it is (memcached, do_store_item).
@@ -68,16 +75,9 @@ fn decide<'a>(
     expires: Option<Seconds>,
     item: Option<&Item<'_>>,
 ) -> (Change<'a>, Verdict) {
-    let whole = || {
-        Change::Put(NewItem {
-            flags: request.flags,
-            expires,
-            ..NewItem::new(request.data)
-        })
-    };
     match (request.verb, item) {
         (StoreVerb::Set, _) | (StoreVerb::Add, None) | (StoreVerb::Replace, Some(_)) => {
-            (whole(), Verdict::Stored)
+            (whole(request, expires), Verdict::Stored)
         }
         (StoreVerb::Add, Some(_)) | (StoreVerb::Replace | StoreVerb::Append | StoreVerb::Prepend, None) => {
             (Change::Keep, Verdict::NotStored)
@@ -85,9 +85,20 @@ fn decide<'a>(
         (StoreVerb::Append, Some(item)) => (extended(item, Body::Append(request.data)), Verdict::Stored),
         (StoreVerb::Prepend, Some(item)) => (extended(item, Body::Prepend(request.data)), Verdict::Stored),
         (StoreVerb::Cas(_), None) => (Change::Keep, Verdict::NotFound),
-        (StoreVerb::Cas(unique), Some(item)) if unique == item.cas() => (whole(), Verdict::Stored),
+        (StoreVerb::Cas(unique), Some(item)) if unique == item.cas() => {
+            (whole(request, expires), Verdict::Stored)
+        }
         (StoreVerb::Cas(_), Some(_)) => (Change::Keep, Verdict::Exists),
     }
+}
+
+/// The item that the request brings.
+fn whole<'a>(request: &Store<'a>, expires: Option<Seconds>) -> Change<'a> {
+    Change::Put(NewItem {
+        flags: request.flags,
+        expires,
+        ..NewItem::new(request.data)
+    })
 }
 
 /// The item with more value: flags and expiry stay, marks go.

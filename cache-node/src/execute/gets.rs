@@ -1,10 +1,10 @@
 //! Retrieval: consecutive gets of one connection looked up together, each value copied once, from the store into
 //! the reply buffer. A batch stops when the buffer is full and says how far it came.
 
+use arrayvec::ArrayVec;
 use bytes::BytesMut;
 use protocol::encode::{CRLF, response as reply};
 use protocol::{Exptime, Get, Key, Keys};
-use smallvec::SmallVec;
 
 use super::Context;
 use crate::store::{CasPatch, Change, Item, Lookup, Patch, Read, Seconds, Visit};
@@ -23,9 +23,9 @@ pub(crate) enum Retrieved {
 
 /// Gets gathered from one buffer, in order, not yet looked up; all of them with cas uniques or all without.
 pub(crate) struct GetBatch<'a> {
-    lookups: SmallVec<[Lookup<'a>; BATCH_KEYS]>,
+    lookups: ArrayVec<Lookup<'a>, BATCH_KEYS>,
     /// The requests whose last keys are among `lookups`.
-    ends: SmallVec<[RequestEnd; BATCH_KEYS]>,
+    ends: ArrayVec<RequestEnd, BATCH_KEYS>,
     /// How many keys of the first request were answered before this batch.
     skipped: usize,
     with_cas: bool,
@@ -46,8 +46,8 @@ impl<'a> GetBatch<'a> {
     /// An empty batch; everything before `answered` of the input is answered.
     pub(crate) fn new(with_cas: bool, answered: usize) -> Self {
         Self {
-            lookups: SmallVec::new(),
-            ends: SmallVec::new(),
+            lookups: ArrayVec::new(),
+            ends: ArrayVec::new(),
             skipped: 0,
             with_cas,
             answered,
