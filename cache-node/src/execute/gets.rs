@@ -77,7 +77,11 @@ impl<'a> GetBatch<'a> {
         if skip > 0 {
             self.skipped = skip;
         }
-        for key in keys.iter().skip(skip) {
+        let mut keys = keys.iter();
+        if let Some(last) = skip.checked_sub(1) {
+            keys.nth(last);
+        }
+        for key in keys {
             if self.lookups.len() == BATCH_KEYS
                 && let part @ Retrieved::Part { .. } = self.flush(cx, out, limit)
             {

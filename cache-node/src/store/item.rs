@@ -268,7 +268,7 @@ impl Front<'_> {
     }
 
     /// Writes it and answers where the value goes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write<'c>(&self, cell: &'c mut [u8]) -> &'c mut [u8] {
         let mut header = self.header;
         header.set(FLAGS, self.flags != 0);

@@ -53,7 +53,7 @@ lines! {
 
 /// Appends `VALUE key flags len [cas]` and the line's end. The value and [`CRLF`] follow it; room for them is made
 /// here, so that one reservation serves the whole block.
-#[inline]
+#[inline(always)]
 pub fn value_header(out: &mut BytesMut, key: &[u8], flags: u32, len: usize, cas: Option<u64>) {
     let mut tail = Backwards::LINE_END;
     if let Some(cas) = cas {
