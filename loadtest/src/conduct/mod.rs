@@ -2,8 +2,10 @@
 
 pub(crate) mod build;
 mod change;
+mod facts;
 mod matrix;
 mod timeline;
+mod verdict;
 mod watch;
 
 use std::path::PathBuf;

@@ -1,0 +1,182 @@
+//! One run: phases one after the other, events when their moment comes.
+//!
+//! In the open loop the load goes on while an event is carried out. In a closed loop it stands still: everything
+//! asked before the event has its answer, nothing is asked during it, so that "the event just before request
+//! 500,000" means exactly that.
+
+mod fire;
+mod phases;
+mod progress;
+mod tell;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::build::{Prepared, pace, window_gets};
+use super::change::{self, Planned, Residency};
+use super::facts;
+use super::watch::{self, SharedWatch, Watch};
+use super::{RunError, Stage};
+use crate::clock;
+use crate::cluster::{Cluster, procfs};
+use crate::drive::backing_store::BackingStore;
+use crate::drive::lookaside::{Lookaside, Map, Setup};
+use crate::drive::shell::Shell;
+use crate::live::Update;
+use crate::measure::outcome::{EventCard, Outcome};
+use crate::measure::recorder::Recorder;
+use crate::scenario::Scenario;
+use crate::workload::arrival::Nanos;
+use crate::workload::seed::{Random, stream};
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// How often progress is told and phases that wait for a steady state are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// What happened at one event, until the card can be written.
+struct Fired {
+    card: EventCard,
+    /// Its number among those that began an epoch of the recorder.
+    epoch: Option<usize>,
+    planned: Option<Planned>,
+    before: Option<Residency>,
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    prepared: &'a Prepared,
+    stage: &'a Stage,
+    shell: Shell<Lookaside>,
+    cluster: Cluster,
+    watch: SharedWatch,
+    epoch: Instant,
+    fired: Vec<Fired>,
+    epochs: usize,
+    phase: usize,
+    phase_started: (Nanos, u64),
+    last_told: (Nanos, u64),
+    hit_rate: Option<f64>,
+    random: Random,
+    interrupted: bool,
+    /// An event could not be carried out: the rest of the timeline would mean nothing.
+    broken: bool,
+    warm: Option<f64>,
+}
+
+/// Carries one scenario without a matrix out.
+pub(super) async fn run(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    stage: &Stage,
+) -> Result<Outcome, RunError> {
+    let (started, started_unix) = (clock::now(), clock::unix_now().as_secs());
+    let cluster = Cluster::start(&scenario.cluster, &stage.logs).await?;
+    let facts = facts::cluster(scenario, &cluster);
+    let mut run = Run::begin(scenario, prepared, stage, cluster).await?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(watch::watch(Rc::clone(&run.watch), run.epoch));
+    let (driving, own_cpu) = (clock::now(), procfs::cpu_nanos(std::process::id()));
+    run.drive().await;
+    let drove_seconds = driving.elapsed().as_secs_f64();
+    let own_cpu = procfs::cpu_nanos(std::process::id())
+        .zip(own_cpu)
+        .map(|(after, before)| after - before);
+    run.settle().await;
+    tasks.shutdown().await;
+    watch::look(&run.watch, run.epoch, &mut HashMap::new()).await;
+    let mut outcome = run.tell(own_cpu.unwrap_or(0) as f64 / 1e9, drove_seconds);
+    run.cluster.shutdown().await;
+    outcome.cluster = facts;
+    outcome.started_unix_seconds = started_unix;
+    outcome.elapsed_seconds = started.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+impl<'a> Run<'a> {
+    async fn begin(
+        scenario: &'a Scenario,
+        prepared: &'a Prepared,
+        stage: &'a Stage,
+        cluster: Cluster,
+    ) -> Result<Self, RunError> {
+        let epoch = clock::now();
+        let members = cluster.members();
+        let owners = change::owners(prepared, &cluster.topology(&members, cluster.hash()), &members)?;
+        let map = Map {
+            owners,
+            generations: vec![0; cluster.nodes().len()],
+            lines: Vec::new(),
+            router: cluster.router_address().is_some(),
+        };
+        let core = Lookaside::new(Setup {
+            source: prepared.source(scenario),
+            keys: Arc::clone(&prepared.keys),
+            map,
+            pace: pace(scenario, 0),
+            fill: scenario.workload.fill,
+            ttl: scenario.workload.ttl,
+            multiget: scenario.workload.multiget as usize,
+            lens_fixed: prepared.lens_fixed,
+            backing: BackingStore::new(&scenario.backend, stream(scenario.seed, "backing store", 0)),
+            recorder: Recorder::new(window_gets(scenario)),
+            random: stream(scenario.seed, "ttl", 0),
+        });
+        let shell = Shell::new(core, epoch, scenario.load.timeout)?;
+        let run = Self {
+            scenario,
+            prepared,
+            stage,
+            shell,
+            cluster,
+            watch: Rc::new(RefCell::new(Watch::default())),
+            epoch,
+            fired: Vec::new(),
+            epochs: 0,
+            phase: 0,
+            phase_started: (0, 0),
+            last_told: (0, 0),
+            hit_rate: None,
+            random: stream(scenario.seed, "events", 0),
+            interrupted: false,
+            broken: false,
+            warm: None,
+        };
+        run.watch.borrow_mut().follow(&run.cluster);
+        match run.cluster.router_address() {
+            Some(address) => {
+                let lines = run.shell.add_target(address, scenario.load.connections);
+                run.shell.connected(lines.clone(), CONNECT_PATIENCE).await?;
+                run.shell.with(|core, _| core.map_mut().lines.push(lines));
+            }
+            None => {
+                for number in 0..run.cluster.nodes().len() {
+                    run.connect_node(number).await?;
+                }
+            }
+        }
+        Ok(run)
+    }
+
+    /// Opens lines to a node for a client that hashes for itself.
+    async fn connect_node(&self, number: usize) -> Result<(), RunError> {
+        let share = self
+            .scenario
+            .load
+            .connections
+            .div_ceil(self.cluster.members().len().max(1))
+            .max(1);
+        let lines = self.shell.add_target(self.cluster.nodes()[number].address, share);
+        self.shell.connected(lines.clone(), CONNECT_PATIENCE).await?;
+        self.shell.with(|core, _| core.map_mut().lines.push(lines));
+        Ok(())
+    }
+
+    fn log(&self, text: String) {
+        let elapsed = clock::now().saturating_duration_since(self.epoch);
+        self.stage.observer.update(Update::Log { elapsed, text });
+    }
+}

@@ -1,0 +1,364 @@
+//! The look-aside client: get; on a miss ask the backing store, then set. Checks every hit for key and version, knows
+//! for every key where it was last stored, and therefore why it missed.
+//!
+//! In a closed loop, requests may overlap on the wire and still count as if one had followed the other: a get that
+//! missed because the fill of an earlier miss was under way is sent again after that fill. In the open loop clients
+//! do not know of each other: two that miss together both ask the backing store.
+
+mod hear;
+mod orders;
+mod send;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::backing_store::BackingStore;
+use super::pipe::{Done, Failure};
+use super::shell::{At, Core, Wires};
+use super::source::{Request, Source};
+use crate::measure::miss_reason::Home;
+use crate::measure::recorder::{GetEnd, Recorder, Timing};
+use crate::measure::theory::Mixture;
+use crate::scenario::{Fill, Ttl};
+use crate::workload::arrival::{Nanos, Schedule};
+use crate::workload::keyspace::KeySpace;
+use crate::workload::seed::Random;
+use crate::workload::value::{Codec, Mismatch};
+
+/// Mismatches described in words; the rest is counted.
+const MISMATCHES_TOLD: usize = 20;
+
+/// How requests start.
+#[derive(Debug)]
+pub enum Pace {
+    Open {
+        schedule: Box<Schedule>,
+        max_in_flight: usize,
+    },
+    Closed {
+        window: usize,
+    },
+}
+
+/// What is known of one key.
+#[derive(Debug, Clone, Copy, Default)]
+struct KeyState {
+    /// Newest version the backing store has (0 is what it had at the start), and the newest one a cache acknowledged.
+    version: u32,
+    acked: u32,
+    /// Where the last acknowledged store went.
+    home: Home,
+    expires_at: u32,
+    stored: bool,
+    deleted: bool,
+    /// A miss is being filled (closed loop only), and how many fills have ended.
+    filling: bool,
+    fills: u32,
+    /// Gets sent so far.
+    gets: u32,
+    /// What the backing store has: as the latest request for the key said.
+    value_len: u32,
+    ttl: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Ticket {
+    kind: Kind,
+    key: u32,
+    /// Number of the get.
+    get: u64,
+    intended: Nanos,
+    sent: Nanos,
+    /// Written by it; or the oldest version a get may return.
+    version: u32,
+    fills: u32,
+    ttl: u32,
+    home: Home,
+    /// The last key of its request: the request's latency is its own.
+    last: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Get,
+    Set,
+    Delete,
+    Fill,
+}
+
+/// Who asked the backing store.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    key: u32,
+    value_len: u32,
+    ttl: Option<u32>,
+    fill: bool,
+}
+
+/// The nodes as the client sees them: lines per target, owner per key.
+#[derive(Debug, Clone, Default)]
+pub struct Map {
+    /// Owner of each key: an index into `generations` (and, without a router, into `lines`).
+    pub owners: Arc<[u16]>,
+    /// How often each node lost its memory.
+    pub generations: Vec<u16>,
+    /// Lines to each node, or to the router.
+    pub lines: Vec<Range<usize>>,
+    /// Everything goes through target 0.
+    pub router: bool,
+}
+
+/// What a change of the cluster does to the keys, worked out beforehand.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub owners: Arc<[u16]>,
+    /// Nodes that lost (or will have lost) their memory.
+    pub lost: Vec<u16>,
+    /// Keys the change makes cold.
+    pub affected: Arc<[bool]>,
+    pub mixture: Option<Mixture>,
+}
+
+/// What a look-aside client needs to begin.
+pub struct Setup {
+    pub source: Source,
+    pub keys: Arc<KeySpace>,
+    pub map: Map,
+    pub pace: Pace,
+    pub fill: Fill,
+    pub ttl: Option<Ttl>,
+    pub multiget: usize,
+    /// Every key keeps its value length for the whole run, so that it can be checked.
+    pub lens_fixed: bool,
+    pub backing: BackingStore<BackingTicket>,
+    pub recorder: Recorder,
+    pub random: Random,
+}
+
+/// Opaque to the outside: who waits for the backing store.
+#[derive(Debug, Clone, Copy)]
+pub struct BackingTicket(Asker);
+
+/// The core of `run`.
+pub struct Lookaside {
+    source: Source,
+    keys: Arc<KeySpace>,
+    map: Map,
+    pace: Pace,
+    fill: Fill,
+    ttl: Option<Ttl>,
+    multiget: usize,
+    lens_fixed: bool,
+    backing: BackingStore<BackingTicket>,
+    pub recorder: Recorder,
+    random: Random,
+    codec: Codec,
+    states: Vec<KeyState>,
+    affected: Arc<[bool]>,
+    scratch: Vec<u8>,
+    found: Vec<u8>,
+    batch: Vec<Request>,
+    /// Gets that wait for a fill of their key, and those whose fill has ended.
+    waiting: HashMap<u32, Vec<Ticket>>,
+    again: Vec<Ticket>,
+    /// Requests on the wire, at the backing store or waiting.
+    open: usize,
+    /// Requests issued so far, dropped ones included.
+    issued: u64,
+    /// Attention is wanted when so many have been issued; in a closed loop no more are sent then.
+    mark: u64,
+    running: bool,
+    pub mismatches: Vec<String>,
+}
+
+impl Lookaside {
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let keys = setup.keys.len() as usize;
+        Self {
+            source: setup.source,
+            keys: setup.keys,
+            map: setup.map,
+            pace: setup.pace,
+            fill: setup.fill,
+            ttl: setup.ttl,
+            multiget: setup.multiget,
+            lens_fixed: setup.lens_fixed,
+            backing: setup.backing,
+            recorder: setup.recorder,
+            random: setup.random,
+            codec: Codec::new(),
+            states: vec![KeyState::default(); keys],
+            affected: vec![false; keys].into(),
+            scratch: Vec::new(),
+            found: Vec::new(),
+            batch: Vec::new(),
+            waiting: HashMap::new(),
+            again: Vec::new(),
+            open: 0,
+            issued: 0,
+            mark: u64::MAX,
+            running: false,
+            mismatches: Vec::new(),
+        }
+    }
+}
+
+impl Core for Lookaside {
+    type Ticket = Ticket;
+
+    fn is_key(&mut self, ticket: &Ticket, key: &[u8]) -> bool {
+        self.keys.text(ticket.key, &mut self.found) == key
+    }
+
+    fn value(&mut self, at: At, ticket: Ticket, flags: u32, data: &[u8]) {
+        self.open -= 1;
+        let latest = self.states[ticket.key as usize].version;
+        self.recorder.count(|totals| totals.verified += 1);
+        let expected = self.keys.value_len(ticket.key) as usize;
+        let checked = if self.lens_fixed && data.len() != expected {
+            Err(Mismatch::Length {
+                found: data.len(),
+                expected,
+            })
+        } else {
+            self.codec.check(u64::from(ticket.key), latest, flags, data)
+        };
+        match checked {
+            Ok(version) if version < ticket.version => self.recorder.stale(),
+            Ok(_) => {}
+            Err(what) => {
+                self.recorder.count(|totals| totals.mismatches += 1);
+                if self.mismatches.len() < MISMATCHES_TOLD {
+                    let key = self.keys.text(ticket.key, &mut self.scratch);
+                    self.mismatches
+                        .push(format!("get {} key {}: {what}", ticket.get, key.escape_ascii()));
+                }
+            }
+        }
+        self.end_get(at.now, ticket, GetEnd::Hit);
+    }
+
+    fn miss(&mut self, at: At, ticket: Ticket) {
+        let state = &self.states[ticket.key as usize];
+        if !self.is_open_loop() && self.fill == Fill::Lookaside {
+            if state.filling {
+                self.waiting.entry(ticket.key).or_default().push(ticket);
+                return;
+            }
+            if state.fills != ticket.fills {
+                self.again.push(ticket);
+                return;
+            }
+        }
+        self.missed(at.now, ticket);
+    }
+
+    fn done(&mut self, at: At, ticket: Ticket, done: Done) {
+        let timing = Timing {
+            intended: ticket.intended,
+            sent: ticket.sent,
+            done: at.now,
+        };
+        match (ticket.kind, done) {
+            (Kind::Set, Done::Stored) => {
+                self.open -= 1;
+                self.recorder.written(timing);
+                self.recorder.count(|totals| totals.sets += 1);
+                self.stored(at.now, ticket);
+            }
+            (Kind::Fill, Done::Stored) => {
+                self.open -= 1;
+                self.stored(at.now, ticket);
+                self.fill_ended(ticket.key);
+            }
+            (Kind::Delete, Done::Deleted | Done::NotFound) => {
+                self.open -= 1;
+                self.recorder.written(timing);
+                self.recorder.count(|totals| totals.deletes += 1);
+                let state = &mut self.states[ticket.key as usize];
+                state.acked = state.acked.max(ticket.version);
+                state.deleted = true;
+            }
+            (Kind::Get | Kind::Set | Kind::Delete | Kind::Fill, _) => {
+                self.failed(at, ticket, Failure::Refused)
+            }
+        }
+    }
+
+    fn failed(&mut self, at: At, ticket: Ticket, why: Failure) {
+        if ticket.kind == Kind::Fill {
+            self.recorder.count(|totals| totals.fill_errors += 1);
+        } else {
+            self.recorder.error(why == Failure::Timeout);
+        }
+        match ticket.kind {
+            Kind::Get => {
+                self.end_get(at.now, ticket, GetEnd::Error);
+                match self.fill {
+                    // The cache did not answer: the user still wants the value, and there is nowhere to put it.
+                    Fill::Lookaside => self.ask(at.now, ticket.key, false),
+                    Fill::None => self.open -= 1,
+                }
+            }
+            Kind::Set | Kind::Delete => self.open -= 1,
+            Kind::Fill => {
+                self.open -= 1;
+                self.fill_ended(ticket.key);
+            }
+        }
+    }
+
+    fn pump(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
+        let queue = self.backing.queue(now);
+        self.recorder.tick(now, queue);
+        loop {
+            self.hear_backing(now, wires);
+            self.resend(now, wires);
+            if !self.running {
+                break;
+            }
+            match &mut self.pace {
+                Pace::Closed { window } => {
+                    if self.open >= *window || self.issued >= self.mark || !self.issue(now, now, wires) {
+                        break;
+                    }
+                }
+                Pace::Open {
+                    schedule,
+                    max_in_flight,
+                } => {
+                    let intended = schedule.peek();
+                    if intended > now {
+                        break;
+                    }
+                    schedule.advance();
+                    if self.open < *max_in_flight {
+                        if !self.issue(intended, now, wires) {
+                            break;
+                        }
+                    } else if self.source.next().is_some() {
+                        self.issued += 1;
+                        self.recorder.offered();
+                        self.recorder.dropped();
+                    } else {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_wakeup(&self) -> Option<Nanos> {
+        let arrival = match &self.pace {
+            Pace::Open { schedule, .. } if self.running && !self.source.is_empty() => Some(schedule.peek()),
+            Pace::Open { .. } | Pace::Closed { .. } => None,
+        };
+        [arrival, self.backing.next_at()].into_iter().flatten().min()
+    }
+
+    fn wants_attention(&self) -> bool {
+        self.at_mark() || self.idle()
+    }
+}

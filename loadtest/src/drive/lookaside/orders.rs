@@ -1,0 +1,118 @@
+//! What the run tells the client, and what it may look at.
+
+use std::sync::Arc;
+
+use super::{Change, Lookaside, Map, Pace};
+use crate::drive::source::Source;
+use crate::workload::arrival::Nanos;
+
+impl Lookaside {
+    /// Begins: the clock of the windows and the schedule start now.
+    pub fn start(&mut self, pace: Pace, now: Nanos) {
+        self.pace = pace;
+        self.recorder.start(now);
+        self.mark = 0;
+        self.running = true;
+    }
+
+    /// Goes on or stops sending.
+    pub fn run(&mut self, running: bool) {
+        self.running = running;
+    }
+
+    /// Wants attention once `issued` requests have been issued; see [`Lookaside::at_mark`].
+    pub fn set_mark(&mut self, issued: u64) {
+        self.mark = issued;
+    }
+
+    /// The mark was reached, and in a closed loop everything before it has ended.
+    #[must_use]
+    pub fn at_mark(&self) -> bool {
+        self.issued >= self.mark && (self.is_open_loop() || self.open == 0)
+    }
+
+    #[must_use]
+    pub fn issued(&self) -> u64 {
+        self.issued
+    }
+
+    /// Requests not yet ended.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.open
+    }
+
+    /// No more rows, or not running, and nothing under way.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.open == 0 && (!self.running || self.source.is_empty())
+    }
+
+    /// The source has no more requests.
+    #[must_use]
+    pub fn source_is_empty(&self) -> bool {
+        self.source.is_empty()
+    }
+
+    #[must_use]
+    pub fn is_open_loop(&self) -> bool {
+        matches!(self.pace, Pace::Open { .. })
+    }
+
+    pub fn set_rate(&mut self, rate: f64) {
+        if let Pace::Open { schedule, .. } = &mut self.pace {
+            schedule.set_rate(rate);
+        }
+    }
+
+    #[must_use]
+    pub fn map(&self) -> &Map {
+        &self.map
+    }
+
+    pub fn map_mut(&mut self) -> &mut Map {
+        &mut self.map
+    }
+
+    /// The change is in effect from now on.
+    pub fn apply(&mut self, change: &Change, now: Nanos) {
+        self.map.owners = Arc::clone(&change.owners);
+        for node in &change.lost {
+            self.lose(*node);
+        }
+        self.affected = Arc::clone(&change.affected);
+        let base = self.recorder.totals().gets;
+        self.recorder.event(now, base, change.mixture.clone());
+    }
+
+    /// A node's memory is gone.
+    pub fn lose(&mut self, node: u16) {
+        if let Some(generation) = self.map.generations.get_mut(usize::from(node)) {
+            *generation = generation.wrapping_add(1);
+        }
+    }
+
+    /// Gets so far of every key.
+    #[must_use]
+    pub fn gets_per_key(&self) -> Vec<u32> {
+        self.states.iter().map(|state| state.gets).collect()
+    }
+
+    /// Keys acknowledged as stored and not deleted since.
+    #[must_use]
+    pub fn is_stored(&self, key: u32) -> bool {
+        let state = &self.states[key as usize];
+        state.stored && !state.deleted
+    }
+
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Reads waiting at the backing store.
+    #[must_use]
+    pub fn backend_queue(&self, now: Nanos) -> u64 {
+        self.backing.queue(now)
+    }
+}

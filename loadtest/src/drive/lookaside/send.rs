@@ -1,0 +1,229 @@
+//! What the client sends: which line a request takes, what it says, and what its ticket remembers.
+
+use std::ops::Range;
+
+use rand::RngExt;
+
+use super::{Kind, Lookaside, Ticket};
+use crate::drive::pipe::Item;
+use crate::drive::shell::Wires;
+use crate::drive::source::{Op, Request};
+use crate::measure::miss_reason::Home;
+use crate::workload::arrival::Nanos;
+use crate::workload::seed::mix;
+
+impl Lookaside {
+    pub(super) fn issue(&mut self, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) -> bool {
+        let Some(request) = self.source.next() else {
+            return false;
+        };
+        self.issued += 1;
+        self.recorder.offered();
+        self.note(&request);
+        match request.op {
+            Op::Get if self.multiget > 1 => self.issue_multiget(request, intended, now, wires),
+            Op::Get => {
+                let ticket = self.get_ticket(request.key, intended, now, true);
+                self.send_get(ticket, wires);
+            }
+            Op::Set => {
+                let state = &mut self.states[request.key as usize];
+                state.version += 1;
+                let version = state.version;
+                self.send_store(Kind::Set, request, version, intended, now, wires);
+            }
+            Op::Delete => self.send_delete(request.key, intended, now, wires),
+        }
+        true
+    }
+
+    fn note(&mut self, request: &Request) {
+        let state = &mut self.states[request.key as usize];
+        (state.value_len, state.ttl) = (request.value_len, request.ttl);
+    }
+
+    fn get_ticket(&mut self, key: u32, intended: Nanos, now: Nanos, last: bool) -> Ticket {
+        let get = self.recorder.totals().gets;
+        self.recorder.get_sent();
+        self.open += 1;
+        let state = &mut self.states[key as usize];
+        state.gets = state.gets.saturating_add(1);
+        Ticket {
+            kind: Kind::Get,
+            key,
+            get,
+            intended,
+            sent: now,
+            version: state.acked,
+            fills: state.fills,
+            ttl: 0,
+            home: Home::default(),
+            last,
+        }
+    }
+
+    fn send_get(&mut self, ticket: Ticket, wires: &mut Wires<Ticket>) {
+        let line = self.line(ticket.key);
+        let key = self.keys.text(ticket.key, &mut self.scratch);
+        wires.get(line, key, ticket, ticket.sent);
+    }
+
+    fn issue_multiget(&mut self, first: Request, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) {
+        self.batch.clear();
+        self.batch.push(first);
+        while self.batch.len() < self.multiget
+            && let Some(request) = self.source.next_if(|request| request.op == Op::Get)
+        {
+            if self.batch.iter().all(|other| other.key != request.key) {
+                self.note(&request);
+                self.batch.push(request);
+            }
+        }
+        // Without a router, each node gets the keys it owns.
+        let mut batch = std::mem::take(&mut self.batch);
+        if !self.map.router {
+            batch.sort_by_key(|request| self.map.owners[request.key as usize]);
+        }
+        let mut rest = &batch[..];
+        while let Some(request) = rest.first() {
+            let line = self.line(request.key);
+            let lines = self.lines_of(request.key);
+            let together = rest
+                .iter()
+                .take_while(|other| self.lines_of(other.key) == lines)
+                .count();
+            let (part, others) = rest.split_at(together);
+            rest = others;
+            let mut keys = part.iter();
+            wires.multiget(
+                line,
+                |out| {
+                    let key = keys.next()?.key;
+                    let last = keys.len() == 0 && rest.is_empty();
+                    let ticket = self.get_ticket(key, intended, now, last);
+                    out.extend_from_slice(self.keys.text(key, &mut self.scratch));
+                    Some(ticket)
+                },
+                now,
+            );
+        }
+        self.batch = batch;
+    }
+
+    pub(super) fn send_store(
+        &mut self,
+        kind: Kind,
+        request: Request,
+        version: u32,
+        intended: Nanos,
+        now: Nanos,
+        wires: &mut Wires<Ticket>,
+    ) {
+        if kind == Kind::Set {
+            self.open += 1;
+        }
+        let ttl = self.draw_ttl(request.ttl);
+        let key = u64::from(request.key);
+        let home = self.home(request.key);
+        let ticket = Ticket {
+            kind,
+            key: request.key,
+            get: 0,
+            intended,
+            sent: now,
+            version,
+            fills: 0,
+            ttl,
+            home,
+            last: true,
+        };
+        let line = self.line(request.key);
+        let value_len = request.value_len as usize;
+        let item = Item {
+            key: self.keys.text(request.key, &mut self.scratch),
+            flags: self.codec.flags(key, version, value_len),
+            exptime: ttl,
+            value_len,
+        };
+        wires.set(
+            line,
+            &item,
+            |out| self.codec.write(out, key, version, now, value_len),
+            ticket,
+            now,
+        );
+    }
+
+    fn send_delete(&mut self, key: u32, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) {
+        self.open += 1;
+        let state = &mut self.states[key as usize];
+        // The backing store has something newer from here on: whatever the cache holds is old.
+        state.version += 1;
+        let version = state.version;
+        let home = self.home(key);
+        let ticket = Ticket {
+            kind: Kind::Delete,
+            key,
+            get: 0,
+            intended,
+            sent: now,
+            version,
+            fills: 0,
+            ttl: 0,
+            home,
+            last: true,
+        };
+        let line = self.line(key);
+        wires.delete(line, self.keys.text(key, &mut self.scratch), ticket, now);
+    }
+
+    /// Seconds to live of one store: the trace's own, or the scenario's with its jitter.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "floats saturate"
+    )]
+    fn draw_ttl(&mut self, given: Option<u32>) -> u32 {
+        match (given, self.ttl) {
+            (Some(seconds), _) => seconds,
+            (None, None) => 0,
+            (None, Some(ttl)) => {
+                let factor = 1.0 + ttl.jitter * (2.0 * self.random.random::<f64>() - 1.0);
+                ((ttl.base.as_secs_f64() * factor).round() as u32).max(1)
+            }
+        }
+    }
+
+    /// A key's requests share a line, so that they keep their order.
+    pub(super) fn line(&self, key: u32) -> usize {
+        let lines = self.lines_of(key);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a remainder below the number of lines"
+        )]
+        let place = (mix(u64::from(key)) % lines.len().max(1) as u64) as usize;
+        lines.start + place
+    }
+
+    fn lines_of(&self, key: u32) -> &Range<usize> {
+        let target = if self.map.router {
+            0
+        } else {
+            usize::from(self.map.owners[key as usize])
+        };
+        &self.map.lines[target]
+    }
+
+    pub(super) fn home(&self, key: u32) -> Home {
+        let node = self.map.owners[key as usize];
+        Home {
+            node,
+            generation: self
+                .map
+                .generations
+                .get(usize::from(node))
+                .copied()
+                .unwrap_or_default(),
+        }
+    }
+}
