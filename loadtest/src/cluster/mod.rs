@@ -2,20 +2,25 @@
 //! admin address or, without a router, by the client's own map. Nodes have names (`node1`, …) apart from their
 //! addresses, so that which key lives where is the same in every run.
 
+mod change;
 pub mod http;
 pub mod node_client;
 pub mod process;
 pub mod procfs;
+pub mod proxy;
+mod start;
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 
-use cluster::{HashKind, Server, Topology};
+use cluster::{HashKind, Server, Topology, Weight};
 
 use self::http::HttpError;
-use self::node_client::NodeClient;
-use self::process::{Process, ProcessError, Program};
+use self::process::{Process, ProcessError};
+use self::proxy::Proxy;
 use crate::scenario::{ClusterMode, ClusterSpec};
 
 /// Why the cluster could not be brought up or changed.
@@ -56,9 +61,13 @@ enum Body {
 #[derive(Debug)]
 pub struct Node {
     pub name: String,
+    /// Its own address; see [`Node::front`] for where clients connect.
     pub address: SocketAddr,
     /// In the pool.
     pub member: bool,
+    /// In the pool, relative to the others.
+    pub weight: Weight,
+    relay: Option<Proxy>,
     body: Body,
 }
 
@@ -77,9 +86,39 @@ pub struct Cluster {
     router: Option<Router>,
     hash: HashKind,
     logs: PathBuf,
+    needs: Needs,
 }
 
+/// What the events to come need of every node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// A relay of ours before it, so that it can be cut off and slowed down.
+    pub relay: bool,
+    /// A folder for its memory, so that it can come back warm.
+    pub memory_kept: bool,
+}
+
+/// What a node weighs unless it is being drained.
+pub const WEIGHT: f64 = 1.0;
+
 impl Node {
+    fn new(name: String, address: SocketAddr, body: Body) -> Self {
+        Self {
+            name,
+            address,
+            member: false,
+            weight: Weight::ONE,
+            relay: None,
+            body,
+        }
+    }
+
+    /// Where clients connect: the relay before the node if there is one.
+    #[must_use]
+    pub fn front(&self) -> SocketAddr {
+        self.relay.as_ref().map_or(self.address, |relay| relay.address)
+    }
+
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         match &self.body {
@@ -97,7 +136,7 @@ impl Node {
 
 impl Cluster {
     /// Brings the cluster up. Logs of its processes go to `logs`.
-    pub async fn start(spec: &ClusterSpec, logs: &Path) -> Result<Self, ClusterError> {
+    pub async fn start(spec: &ClusterSpec, logs: &Path, needs: Needs) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(logs).map_err(ClusterError::Logs)?;
         let mut cluster = Self {
             spec: spec.clone(),
@@ -105,6 +144,7 @@ impl Cluster {
             router: None,
             hash: spec.hash,
             logs: logs.to_owned(),
+            needs,
         };
         if let ClusterMode::Attach {
             router,
@@ -115,12 +155,9 @@ impl Cluster {
             for text in nodes {
                 let (name, address) = text.split_once('=').unwrap_or((text, text));
                 let address = resolve(address)?;
-                cluster.nodes.push(Node {
-                    name: name.to_owned(),
-                    address,
-                    member: true,
-                    body: Body::Elsewhere,
-                });
+                let mut node = Node::new(name.to_owned(), address, Body::Elsewhere);
+                node.member = true;
+                cluster.nodes.push(node);
             }
             if let Some(router) = router {
                 let admin = router_admin.as_deref().map(resolve).transpose()?;
@@ -194,204 +231,9 @@ impl Cluster {
             hash,
             members
                 .iter()
-                .map(|number| Server::new(self.nodes[*number].name.as_str())),
+                .map(|number| &self.nodes[*number])
+                .map(|node| Server::weighted(node.name.as_str(), node.weight)),
         )
-    }
-
-    // ---- changing ----
-
-    /// Starts one more node, outside the pool; its number.
-    pub async fn start_node(&mut self) -> Result<usize, ClusterError> {
-        let number = self.nodes.len();
-        let name = ClusterSpec::node_name(number);
-        let (address, body) = self.bring_up(&name, None).await?;
-        self.nodes.push(Node {
-            name,
-            address,
-            member: false,
-            body,
-        });
-        Ok(number)
-    }
-
-    /// Starts a node that ended again, empty, at its old address.
-    pub async fn start_again(&mut self, number: usize) -> Result<(), ClusterError> {
-        let (name, address) = (self.nodes[number].name.clone(), self.nodes[number].address);
-        let (_, body) = self.bring_up(&name, Some(address)).await?;
-        self.nodes[number].body = body;
-        Ok(())
-    }
-
-    /// Drains and ends a node.
-    pub async fn stop_node(&mut self, number: usize) {
-        end(std::mem::replace(&mut self.nodes[number].body, Body::Gone), false).await;
-    }
-
-    /// Ends a node without warning.
-    pub async fn kill_node(&mut self, number: usize) {
-        end(std::mem::replace(&mut self.nodes[number].body, Body::Gone), true).await;
-    }
-
-    /// `flush_all` on these nodes, all at the same time.
-    pub async fn flush(&self, numbers: &[usize]) -> Result<(), ClusterError> {
-        let mut flushes = tokio::task::JoinSet::new();
-        for number in numbers {
-            let (name, address) = (self.nodes[*number].name.clone(), self.nodes[*number].address);
-            flushes.spawn(async move {
-                let flush = async { NodeClient::connect(address).await?.flush_all().await };
-                flush
-                    .await
-                    .map_err(|source| ClusterError::Node { node: name, source })
-            });
-        }
-        while let Some(flushed) = flushes.join_next().await {
-            flushed.map_err(|source| ClusterError::Node {
-                node: "?".into(),
-                source: source.into(),
-            })??;
-        }
-        Ok(())
-    }
-
-    /// Makes these nodes, in this order, the pool, under `hash`. Returns once the router routes by it.
-    pub async fn set_pool(&mut self, members: &[usize], hash: HashKind) -> Result<(), ClusterError> {
-        if let Some(router) = &self.router {
-            let Some(admin) = router.admin else {
-                return Err(ClusterError::Impossible {
-                    action: "a change of the pool",
-                    needs: "the router's admin address",
-                });
-            };
-            let servers: Vec<_> = members
-                .iter()
-                .map(|number| {
-                    let node = &self.nodes[*number];
-                    serde_json::json!({"name": node.name, "address": node.address.to_string(), "weight": 1})
-                })
-                .collect();
-            let body = serde_json::json!({"pool": "main", "hash": hash.to_string(), "servers": servers});
-            http::request("POST", admin, "/topology", &body.to_string()).await?;
-        }
-        self.hash = hash;
-        for (number, node) in self.nodes.iter_mut().enumerate() {
-            node.member = members.contains(&number);
-        }
-        Ok(())
-    }
-
-    /// Ends everything we started, the router first.
-    pub async fn shutdown(mut self) {
-        if let Some(router) = self.router.take() {
-            end(router.body, false).await;
-        }
-        let mut endings = tokio::task::JoinSet::new();
-        for node in self.nodes.drain(..) {
-            endings.spawn(end(node.body, false));
-        }
-        while endings.join_next().await.is_some() {}
-    }
-
-    async fn bring_up(
-        &self,
-        name: &str,
-        again: Option<SocketAddr>,
-    ) -> Result<(SocketAddr, Body), ClusterError> {
-        let node = &self.spec.node;
-        let listen = again.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
-        if self.spec.mode == ClusterMode::Embedded {
-            let config = cache_node::embedded::Config {
-                listen: vec![listen],
-                threads: node.threads,
-                memory_limit_bytes: node.memory_bytes,
-                ..cache_node::embedded::Config::embedded()
-            };
-            let handle = cache_node::embedded::start(config).map_err(|error| ClusterError::Embedded {
-                what: name.to_owned(),
-                why: error.to_string(),
-            })?;
-            return Ok((handle.addr(), Body::Node(handle)));
-        }
-        let (program, port) = match &node.program {
-            Some(path) => {
-                let port = match again {
-                    Some(address) => address.port(),
-                    None => process::free_port().map_err(|source| ClusterError::Node {
-                        node: name.to_owned(),
-                        source,
-                    })?,
-                };
-                (Program::Memcached(path.clone()), port)
-            }
-            None => (Program::Own("cache-node"), listen.port()),
-        };
-        let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"]
-            .map(str::to_owned)
-            .into();
-        let mebibytes = node.memory_bytes.div_ceil(1 << 20).max(1);
-        args.extend(["-m", &mebibytes.to_string(), "-t", &node.threads.to_string()].map(str::to_owned));
-        if matches!(program, Program::Memcached(_)) && rustix::process::getuid().is_root() {
-            // memcached refuses to be root without being told whom to become.
-            args.extend(["-u", "nobody"].map(str::to_owned));
-        }
-        args.extend(node.args.iter().cloned());
-        let process = Process::start(&program, &args, &self.logs.join(format!("{name}.log"))).await?;
-        Ok((process.address, Body::Process(process)))
-    }
-
-    async fn start_router(&mut self) -> Result<(), ClusterError> {
-        let Some(spec) = &self.spec.router else {
-            return Ok(());
-        };
-        let servers: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|node| format!("{}={}", node.name, node.address))
-            .collect();
-        let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", "0", "--admin", "127.0.0.1:0"]
-            .map(str::to_owned)
-            .into();
-        args.extend([
-            "-t".to_owned(),
-            spec.threads.to_string(),
-            "--sharded".to_owned(),
-            servers.join(","),
-        ]);
-        args.extend(["--hash".to_owned(), self.hash.to_string()]);
-        args.extend(spec.args.iter().cloned());
-        self.router = Some(if self.spec.mode == ClusterMode::Embedded {
-            let embedded = |why: String| ClusterError::Embedded {
-                what: "router".into(),
-                why,
-            };
-            args.insert(0, "router".to_owned());
-            let options = router::Options::read(args).map_err(|error| embedded(error.to_string()))?;
-            let handle = router::embedded::start(options).map_err(|error| embedded(format!("{error:#}")))?;
-            Router {
-                address: handle.addr(),
-                admin: handle.admin_addr(),
-                body: Body::Router(handle),
-            }
-        } else {
-            let process =
-                Process::start(&Program::Own("router"), &args, &self.logs.join("router.log")).await?;
-            Router {
-                address: process.address,
-                admin: process.admin,
-                body: Body::Process(process),
-            }
-        });
-        Ok(())
-    }
-}
-
-async fn end(body: Body, at_once: bool) {
-    match body {
-        Body::Process(process) if at_once => process.kill().await,
-        Body::Process(process) => process.stop().await,
-        // Both wait for threads: not on the runtime's own.
-        Body::Node(handle) => drop(tokio::task::spawn_blocking(|| handle.shutdown()).await),
-        Body::Router(handle) => drop(tokio::task::spawn_blocking(|| handle.shutdown()).await),
-        Body::Elsewhere | Body::Gone => {}
     }
 }
 
@@ -400,4 +242,21 @@ fn resolve(address: &str) -> Result<SocketAddr, ClusterError> {
     found.ok_or_else(|| ClusterError::Address {
         address: address.to_owned(),
     })
+}
+
+/// All of these at the same time, on this thread; the first failure in their order, once all have ended.
+async fn together<E>(acts: impl Iterator<Item = impl Future<Output = Result<(), E>>>) -> Result<(), E> {
+    let mut acts: Vec<_> = acts.map(|act| (Box::pin(act), None)).collect();
+    poll_fn(|cx| {
+        let mut all = true;
+        for (act, result) in acts.iter_mut().filter(|(_, result)| result.is_none()) {
+            match act.as_mut().poll(cx) {
+                Poll::Ready(done) => *result = Some(done),
+                Poll::Pending => all = false,
+            }
+        }
+        if all { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    acts.into_iter().filter_map(|(_, result)| result).collect()
 }

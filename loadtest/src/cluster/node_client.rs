@@ -58,22 +58,47 @@ impl NodeClient {
         .await
     }
 
-    /// For each key whether the node has it. Values are not sent, and with `mg` on our nodes nothing is bumped.
+    /// `touch` of every key; whether the node had it does not matter.
+    pub async fn touch(&mut self, keys: &[Vec<u8>], exptime: i64) -> io::Result<()> {
+        for batch in keys.chunks(BATCH) {
+            let mut request = Vec::with_capacity(batch.len() * 32);
+            for key in batch {
+                request.extend_from_slice(b"touch ");
+                request.extend_from_slice(key);
+                request.extend_from_slice(format!(" {exptime}\r\n").as_bytes());
+            }
+            self.within(async |stream| {
+                stream.write_all(&request).await?;
+                for _ in batch {
+                    let line = line(stream).await?;
+                    if line != "TOUCHED" && line != "NOT_FOUND" {
+                        return Err(unexpected(&line));
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// For each key whether the node has it. Asked with `me`, which sends no value, moves no item up, and is not counted
+    /// among the node's gets: looking must not change what is looked at.
     pub async fn holds(&mut self, keys: &[Vec<u8>]) -> io::Result<Vec<bool>> {
         let mut held = Vec::with_capacity(keys.len());
         for batch in keys.chunks(BATCH) {
             let mut request = Vec::with_capacity(batch.len() * 32);
             for key in batch {
-                request.extend_from_slice(b"mg ");
+                request.extend_from_slice(b"me ");
                 request.extend_from_slice(key);
-                request.extend_from_slice(b" s\r\n");
+                request.extend_from_slice(b"\r\n");
             }
             self.within(async |stream| {
                 stream.write_all(&request).await?;
                 for _ in batch {
                     let line = line(stream).await?;
                     held.push(match line.get(..2) {
-                        Some("HD") => true,
+                        Some("ME") => true,
                         Some("EN") => false,
                         _ => return Err(unexpected(&line)),
                     });

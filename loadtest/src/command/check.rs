@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::exit::Exit;
 use crate::report::number;
 use crate::scenario::{
-    Action, Arrival, ClusterMode, Fill, LoadMode, NodeRef, Offset, Overrides, PhaseLength, Popularity,
-    Scenario, TraceSource, load, time_text,
+    Action, Arrival, ClusterMode, Fill, LoadMode, Offset, Overrides, PhaseLength, Popularity, Scenario,
+    TraceSource, load, time_text,
 };
 
 /// Everything `check` was asked for.
@@ -60,7 +60,7 @@ fn summary(scenario: &Scenario) -> String {
                 out,
                 "          {:<22} {} after {} requests, then {} more",
                 case.name,
-                action_text(&case.action),
+                case.action.describe(),
                 number::count(case.warm_requests),
                 number::count(case.after_requests)
             );
@@ -115,7 +115,7 @@ fn timeline(scenario: &Scenario, out: &mut String) {
         };
     }
     for event in scenario.events.iter().filter(|event| event.at.phase.is_none()) {
-        let _ = writeln!(out, "{:<9}   ↳ {}", event.at_text, action_text(&event.action));
+        let _ = writeln!(out, "{:<9}   ↳ {}", event.at_text, event.action.describe());
     }
 }
 
@@ -124,32 +124,7 @@ fn event_line(out: &mut String, offset: &Offset, action: &Action) {
         Offset::Time(time) => format!("+{}", time_text(*time)),
         Offset::Requests(requests) => format!("+{} requests", number::count(*requests)),
     };
-    let _ = writeln!(out, "{:<9}   ↳ {offset}  {}", "", action_text(action));
-}
-
-/// `add 1 node`, `remove node2`, ….
-#[must_use]
-pub fn action_text(action: &Action) -> String {
-    let node = |node: &NodeRef| match node {
-        NodeRef::Name(name) => name.clone(),
-        NodeRef::Random => "a random node".to_owned(),
-        NodeRef::Hottest => "the hottest node".to_owned(),
-        NodeRef::Last => "the last node".to_owned(),
-    };
-    match action {
-        Action::AddNode { count: 1 } => "add a node".to_owned(),
-        Action::AddNode { count } => format!("add {count} nodes"),
-        Action::RemoveNode { node: which } => format!("remove {}", node(which)),
-        Action::KillNode { node: which } => format!("kill {}", node(which)),
-        Action::RestartNode { node: which, down } => {
-            format!("kill {}, start it again after {}", node(which), time_text(*down))
-        }
-        Action::Flush => "flush every node".to_owned(),
-        Action::FlushNode { node: which } => format!("flush {}", node(which)),
-        Action::SetHash { hash } => format!("change the hash to {hash}"),
-        Action::Rate { to } => format!("change the rate to {to} requests/s"),
-        Action::Mark { text } => format!("mark: {text}"),
-    }
+    let _ = writeln!(out, "{:<9}   ↳ {offset}  {}", "", action.describe());
 }
 
 fn cluster_line(scenario: &Scenario) -> String {
@@ -207,7 +182,7 @@ fn workload_line(scenario: &Scenario) -> String {
     let mix = format!("get {} set {} delete {}", mix.get, mix.set, mix.delete);
     format!(
         "{popularity}; {mix}; {ttl}; {}",
-        if workload.fill == Fill::Lookaside {
+        if workload.fill != Fill::None {
             "look-aside fill"
         } else {
             "no fill"

@@ -29,7 +29,7 @@ pub(super) async fn run(
     whole.generator.valid = true;
     for case in &matrix.cases {
         // Losing everything costs the same wherever keys live: once is enough.
-        let hashes = if case.action == Action::Flush {
+        let hashes = if matches!(case.action, Action::Flush { .. }) {
             &matrix.hashes[..1]
         } else {
             &matrix.hashes[..]

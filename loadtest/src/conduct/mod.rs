@@ -50,6 +50,8 @@ pub enum RunError {
     Popularity(String),
     #[error("the topology cannot be used: {0}")]
     Placement(#[from] cluster::PlacementError),
+    #[error("{what}: {why}")]
+    Outside { what: String, why: String },
     #[error("a helper thread ended early")]
     Helper,
 }

@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use rand::RngExt;
+
 use crate::scenario::{BackendSpec, Distribution};
 use crate::workload::arrival::Nanos;
 use crate::workload::seed::Random;
@@ -20,6 +22,8 @@ pub enum Answer {
     Late,
     /// Refused: the queue was full.
     Refused,
+    /// It answered with an error.
+    Failed,
 }
 
 /// A simulated store; `T` is who asks.
@@ -31,6 +35,8 @@ pub struct BackingStore<T> {
     queue_max: usize,
     timeout: Nanos,
     late_fill: bool,
+    /// Share of the reads that fail, after the time a good answer takes.
+    fail: f64,
     random: Random,
     /// When the server is free for one more.
     free_at: f64,
@@ -70,20 +76,37 @@ impl<T: Copy> BackingStore<T> {
     #[must_use]
     pub fn new(spec: &BackendSpec, random: Random) -> Self {
         Self {
-            gap: if spec.capacity > 0.0 {
-                1e9 / spec.capacity
-            } else {
-                0.0
-            },
+            gap: gap(spec.capacity),
             latency: spec.latency.clone(),
             queue_max: spec.queue_max,
             timeout: super::shell::nanos(spec.timeout),
             late_fill: spec.late_fill,
+            fail: spec.fail,
             random,
             free_at: 0.0,
             pending: BinaryHeap::new(),
             order: 0,
         }
+    }
+
+    /// Another capacity, service time or share of failures for whoever asks from `now` on; who waits already is answered
+    /// when that was due, and the queue is as long as it was.
+    pub fn change(
+        &mut self,
+        now: Nanos,
+        capacity: Option<f64>,
+        latency: Option<&Distribution>,
+        fail: Option<f64>,
+    ) {
+        if let Some(capacity) = capacity {
+            let waiting = self.queue(now) as f64;
+            self.gap = gap(capacity);
+            self.free_at = now as f64 + waiting * self.gap;
+        }
+        if let Some(latency) = latency {
+            self.latency.clone_from(latency);
+        }
+        self.fail = fail.unwrap_or(self.fail);
     }
 
     /// A query arrives at `now`.
@@ -103,7 +126,8 @@ impl<T: Copy> BackingStore<T> {
         let done = (start + service) as Nanos;
         let deadline = now.saturating_add(self.timeout);
         if done <= deadline {
-            self.push(done, Answer::Found, asker);
+            let failed = self.fail > 0.0 && self.random.random_bool(self.fail);
+            self.push(done, if failed { Answer::Failed } else { Answer::Found }, asker);
         } else {
             self.push(deadline, Answer::GaveUp, asker);
             if self.late_fill {
@@ -154,6 +178,11 @@ impl<T: Copy> BackingStore<T> {
     }
 }
 
+/// Nanoseconds between completions; 0 is unlimited.
+fn gap(capacity: f64) -> f64 {
+    if capacity > 0.0 { 1e9 / capacity } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -169,6 +198,7 @@ mod tests {
             queue_max,
             timeout: Duration::from_millis(timeout_ms),
             late_fill,
+            fail: 0.0,
         };
         BackingStore::new(&spec, stream(1, "backend", 0))
     }
@@ -217,6 +247,25 @@ mod tests {
                 "the queue does not shrink because nobody waits"
             );
         }
+    }
+
+    #[test]
+    fn a_change_holds_for_reads_asked_from_then_on() {
+        let mut store = store(1000.0, 0, 9_000, false);
+        for asker in 0..100 {
+            store.ask(0, asker);
+        }
+        store.change(0, Some(10.0), Some(&Distribution::Fixed(0.0)), Some(1.0));
+        assert_eq!(store.queue(0), 100, "who waits goes on waiting");
+        store.ask(0, 100);
+        let last = std::iter::from_fn(|| store.answered(u64::MAX)).last();
+        assert_eq!(
+            last,
+            Some((100, Answer::GaveUp)),
+            "ten seconds of queue before it"
+        );
+        store.ask(20_000 * MS, 101);
+        assert_eq!(store.answered(20_000 * MS), Some((101, Answer::Failed)));
     }
 
     #[test]

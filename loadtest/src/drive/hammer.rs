@@ -301,6 +301,7 @@ impl Hammer {
             flags: self.codec.flags(key, version, value_len),
             exptime,
             value_len,
+            lease: None,
         };
         let codec = &self.codec;
         let ticket = Ticket {

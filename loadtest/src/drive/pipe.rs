@@ -42,6 +42,10 @@ pub trait Listener<T> {
     fn miss(&mut self, ticket: T);
     fn done(&mut self, ticket: T, done: Done);
     fn failed(&mut self, ticket: T, why: Failure);
+    /// A lease: nothing is stored, and this client is the one to store it, under this cas unique.
+    fn won(&mut self, ticket: T, cas: u64);
+    /// Nothing is stored, and another client has been told to store it.
+    fn lost(&mut self, ticket: T);
 }
 
 /// The stream cannot go on: a reply was no reply, or answered nothing that was asked.
@@ -57,6 +61,8 @@ pub struct Item<'a> {
     /// Seconds; 0 is never.
     pub exptime: u32,
     pub value_len: usize,
+    /// Only if the item still has this cas unique: a lease that is still good.
+    pub lease: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -74,6 +80,7 @@ enum Kind {
     Key,
     LastKey,
     Other,
+    Lease,
 }
 
 #[derive(Debug)]
@@ -106,6 +113,22 @@ impl<T: Copy> Pipe<T> {
             ticket,
             sent: now,
             kind: Kind::LastKey,
+            given_up: false,
+        });
+    }
+
+    /// Asks for one key; if it is not there, one of all who ask within `lease` seconds is told to store it.
+    pub fn get_or_lease(&mut self, key: &[u8], lease: u32, ticket: T, now: Nanos) {
+        let mut digits = itoa::Buffer::new();
+        self.out.extend_from_slice(b"mg ");
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(b" v f c N");
+        self.out.extend_from_slice(digits.format(lease).as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+        self.waiting.push_back(Waiting {
+            ticket,
+            sent: now,
+            kind: Kind::Lease,
             given_up: false,
         });
     }
@@ -146,14 +169,22 @@ impl<T: Copy> Pipe<T> {
     /// Stores the bytes that `value` appends: as many as `item` says.
     pub fn set(&mut self, item: &Item<'_>, value: impl FnOnce(&mut BytesMut), ticket: T, now: Nanos) {
         let mut digits = itoa::Buffer::new();
-        self.out.extend_from_slice(b"set ");
-        self.out.extend_from_slice(item.key);
-        for number in [
+        let (flags, exptime, len) = (
             u64::from(item.flags),
             u64::from(item.exptime),
             item.value_len as u64,
-        ] {
-            self.out.extend_from_slice(b" ");
+        );
+        let (verb, numbers) = match item.lease {
+            None => (&b"set "[..], [(" ", flags), (" ", exptime), (" ", len), ("", 0)]),
+            Some(cas) => (
+                &b"ms "[..],
+                [(" ", len), (" F", flags), (" T", exptime), (" C", cas)],
+            ),
+        };
+        self.out.extend_from_slice(verb);
+        self.out.extend_from_slice(item.key);
+        for (before, number) in numbers.into_iter().filter(|(before, _)| !before.is_empty()) {
+            self.out.extend_from_slice(before.as_bytes());
             self.out.extend_from_slice(digits.format(number).as_bytes());
         }
         self.out.extend_from_slice(b"\r\n");
@@ -275,7 +306,7 @@ fn answer<T: Copy>(
             // Keys are answered in the order asked; those passed over are misses.
             while let Some(waiting) = queue.front() {
                 let (ticket, kind, given_up) = (waiting.ticket, waiting.kind, waiting.given_up);
-                if kind == Kind::Other {
+                if matches!(kind, Kind::Other | Kind::Lease) {
                     return false;
                 }
                 let found = listener.is_key(&ticket, key);
@@ -299,7 +330,9 @@ fn answer<T: Copy>(
             if std::mem::take(only_end) {
                 return true;
             }
-            while let Some(waiting) = queue.pop_front_if(|waiting| waiting.kind != Kind::Other) {
+            while let Some(waiting) =
+                queue.pop_front_if(|waiting| matches!(waiting.kind, Kind::Key | Kind::LastKey))
+            {
                 if !waiting.given_up {
                     listener.miss(waiting.ticket);
                 }
@@ -324,10 +357,59 @@ fn answer<T: Copy>(
             }
             false
         }
+        Reply::Meta { code, flags, data } => meta(queue, code, flags, data, listener),
         Reply::Stored => simple(queue, Done::Stored, listener),
         Reply::NotStored => simple(queue, Done::NotStored, listener),
         Reply::Deleted => simple(queue, Done::Deleted, listener),
         Reply::NotFound => simple(queue, Done::NotFound, listener),
+    }
+}
+
+fn meta<T: Copy>(
+    queue: &mut VecDeque<Waiting<T>>,
+    code: [u8; 2],
+    flags: &[u8],
+    data: &[u8],
+    listener: &mut impl Listener<T>,
+) -> bool {
+    let stored = match &code {
+        b"HD" => Done::Stored,
+        b"NS" | b"EX" | b"NF" => Done::NotStored,
+        _ => {
+            let Some(waiting) = queue.pop_front_if(|waiting| waiting.kind == Kind::Lease) else {
+                return false;
+            };
+            if !waiting.given_up {
+                leased(waiting.ticket, code, flags, data, listener);
+            }
+            return true;
+        }
+    };
+    simple(queue, stored, listener)
+}
+
+/// A value, a lease won, or a lease somebody else has. Without a lease (`EN`) the server knows none: a plain miss.
+fn leased<T>(ticket: T, code: [u8; 2], flags: &[u8], data: &[u8], listener: &mut impl Listener<T>) {
+    let of = |letter: u8| {
+        flags
+            .split(|byte| *byte == b' ')
+            .find(|flag| flag.first() == Some(&letter))
+    };
+    let number = |letter: u8| -> Option<u64> { str::from_utf8(&of(letter)?[1..]).ok()?.parse().ok() };
+    if &code != b"VA" {
+        listener.miss(ticket);
+    } else if of(b'W').is_some() {
+        match number(b'c') {
+            Some(cas) => listener.won(ticket, cas),
+            None => listener.failed(ticket, Failure::Nonsense),
+        }
+    } else if of(b'Z').is_some() && data.is_empty() {
+        listener.lost(ticket);
+    } else {
+        match number(b'f').map(u32::try_from) {
+            Some(Ok(client_flags)) => listener.value(ticket, client_flags, data),
+            _ => listener.failed(ticket, Failure::Nonsense),
+        }
     }
 }
 
@@ -367,6 +449,12 @@ mod tests {
         fn failed(&mut self, ticket: &'static str, why: Failure) {
             self.0.push(format!("{ticket} {why:?}"));
         }
+        fn won(&mut self, ticket: &'static str, cas: u64) {
+            self.0.push(format!("{ticket} won {cas}"));
+        }
+        fn lost(&mut self, ticket: &'static str) {
+            self.0.push(format!("{ticket} lost"));
+        }
     }
 
     fn asked(requests: &[&'static str]) -> Pipe<&'static str> {
@@ -385,12 +473,14 @@ mod tests {
                         now,
                     );
                 }
+                "lease" => pipe.get_or_lease(key.as_bytes(), 2, key, now),
                 "set" => {
                     let item = Item {
                         key: key.as_bytes(),
                         flags: 3,
                         exptime: 0,
                         value_len: 2,
+                        lease: None,
                     };
                     pipe.set(&item, |out| out.extend_from_slice(b"vv"), key, now);
                 }
@@ -447,6 +537,28 @@ mod tests {
             "VALUE a 0 1\r\nA\r\nSERVER_ERROR x\r\nEND\r\n",
             &["a=A/0", "b Refused", "c Refused", "d miss"],
         );
+    }
+
+    #[test]
+    fn a_lease_is_a_value_won_or_lost() {
+        check(
+            &["lease a", "lease b", "lease c", "lease d", "set e", "lease f"],
+            "VA 2 f7 c1\r\nxy\r\nVA 0 f0 c9 W\r\n\r\nVA 0 f0 c9 Z\r\n\r\nEN\r\nEX\r\nVA 1 f3 c4 Z X\r\nz\r\n",
+            &["a=xy/7", "b won 9", "c lost", "d miss", "e NotStored", "f=z/3"],
+        );
+        check(&["lease a"], "END\r\n", &["broken", "a Nonsense"]);
+        check(&["get a"], "EN\r\n", &["broken", "a Nonsense"]);
+        let mut pipe: Pipe<&'static str> = Pipe::default();
+        let item = Item {
+            key: b"k",
+            flags: 3,
+            exptime: 60,
+            value_len: 2,
+            lease: Some(77),
+        };
+        pipe.set(&item, |out| out.extend_from_slice(b"vv"), "k", 0);
+        pipe.get_or_lease(b"k", 2, "k", 0);
+        assert_eq!(pipe.unsent(), b"ms k 2 F3 T60 C77\r\nvv\r\nmg k v f c N2\r\n");
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub(super) enum Reply<'a> {
     NotStored,
     Deleted,
     NotFound,
+    /// `VA`, `HD`, `EN`, `NS`, `EX`, `NF`: the answer to a meta command, with its flags and, for `VA`, its block.
+    Meta {
+        code: [u8; 2],
+        flags: &'a [u8],
+        data: &'a [u8],
+    },
     /// `ERROR`, `CLIENT_ERROR …`, `SERVER_ERROR …`: the whole line.
     Error(&'a [u8]),
 }
@@ -44,12 +50,21 @@ pub(super) fn next(input: &[u8]) -> Step<'_> {
     match input {
         [b'V', b'A', b'L', b'U', b'E', b' ', ..] => value(input),
         [b'E', b'N', b'D', b'\r', b'\n', ..] => done(Reply::End, 5),
+        [b'V', b'A', b' ', ..] => meta_value(input),
         [b'S', b'T', b'O', b'R', b'E', b'D', b'\r', b'\n', ..] => done(Reply::Stored, 8),
         _ => match line(input) {
             Ok((line, consumed)) => match line {
                 b"NOT_STORED" | b"EXISTS" => done(Reply::NotStored, consumed),
                 b"DELETED" => done(Reply::Deleted, consumed),
                 b"NOT_FOUND" => done(Reply::NotFound, consumed),
+                _ if is_meta(line) => done(
+                    Reply::Meta {
+                        code: [line[0], line[1]],
+                        flags: line[2..].trim_ascii_start(),
+                        data: b"",
+                    },
+                    consumed,
+                ),
                 b"ERROR" => done(Reply::Error(line), consumed),
                 _ if line.starts_with(b"SERVER_ERROR") || line.starts_with(b"CLIENT_ERROR") => {
                     done(Reply::Error(line), consumed)
@@ -89,6 +104,45 @@ fn value(input: &[u8]) -> Step<'_> {
         },
         _ => Step::Broken,
     }
+}
+
+/// `VA len flags…` and the block.
+fn meta_value(input: &[u8]) -> Step<'_> {
+    let (line, header_len) = match line(input) {
+        Ok(found) => found,
+        Err(step) => return step,
+    };
+    let rest = &line[3..];
+    let digits = memchr(b' ', rest).unwrap_or(rest.len());
+    let Some(len) = number::<usize>(&rest[..digits]).filter(|len| *len <= DATA_LEN_MAX) else {
+        return Step::Broken;
+    };
+    let consumed = header_len + len + 2;
+    let Some(block) = input.get(header_len..consumed) else {
+        return Step::NeedMore;
+    };
+    match block.split_last_chunk() {
+        Some((data, b"\r\n")) => Step::Reply {
+            reply: Reply::Meta {
+                code: *b"VA",
+                flags: rest[digits..].trim_ascii_start(),
+                data,
+            },
+            consumed,
+        },
+        _ => Step::Broken,
+    }
+}
+
+/// A line that is nothing but a meta command's answer: two letters, perhaps flags.
+fn is_meta(line: &[u8]) -> bool {
+    matches!(
+        line,
+        [b'H', b'D'] | [b'E', b'N'] | [b'N', b'S'] | [b'E', b'X'] | [b'N', b'F']
+    ) || matches!(
+        line,
+        [b'H', b'D', b' ', ..] | [b'N', b'S', b' ', ..] | [b'E', b'X', b' ', ..] | [b'N', b'F', b' ', ..]
+    )
 }
 
 /// The first line without its end, and its length with it.
@@ -148,6 +202,38 @@ mod tests {
             (b"NOT_FOUND\r\n", Reply::NotFound),
             (b"ERROR\r\n", Reply::Error(b"ERROR")),
             (
+                b"VA 2 f7 c9 W\r\nab\r\n",
+                Reply::Meta {
+                    code: *b"VA",
+                    flags: b"f7 c9 W",
+                    data: b"ab",
+                },
+            ),
+            (
+                b"VA 0\r\n\r\n",
+                Reply::Meta {
+                    code: *b"VA",
+                    flags: b"",
+                    data: b"",
+                },
+            ),
+            (
+                b"EN\r\n",
+                Reply::Meta {
+                    code: *b"EN",
+                    flags: b"",
+                    data: b"",
+                },
+            ),
+            (
+                b"HD c5\r\n",
+                Reply::Meta {
+                    code: *b"HD",
+                    flags: b"c5",
+                    data: b"",
+                },
+            ),
+            (
                 b"SERVER_ERROR out of memory\r\n",
                 Reply::Error(b"SERVER_ERROR out of memory"),
             ),
@@ -176,6 +262,9 @@ mod tests {
             b"VALUE k 0\r\n",
             b"VALUE k 0 99999999999\r\n",
             b"VALUE k 0 3\r\nabcd\r\n",
+            b"VA x\r\n",
+            b"VA 1\r\nab\r\n",
+            b"HDX\r\n",
             &[b'a'; 4096],
         ] {
             assert_eq!(

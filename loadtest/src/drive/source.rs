@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-use crate::scenario::Mix;
+use crate::scenario::{Mix, Shift};
 use crate::workload::keyspace::KeySpace;
 use crate::workload::popularity::Popularity;
 use crate::workload::seed::Random;
@@ -101,6 +101,24 @@ impl Source {
                     request
                 })
             }
+        }
+    }
+
+    /// Other keys become popular; a trace has its own order.
+    pub fn shift(&mut self, shift: Shift) {
+        if let Self::Drawn { popularity, .. } = self {
+            popularity.shift(shift);
+        }
+    }
+
+    /// The key at a rank (0 the most popular), where that is known.
+    #[must_use]
+    pub fn key_of_rank(&self, rank: u64) -> Option<u32> {
+        match self {
+            Self::Drawn { popularity, .. } => {
+                u32::try_from(popularity.key_of_rank(rank.min(popularity.keys() - 1))).ok()
+            }
+            Self::Replay { .. } => None,
         }
     }
 

@@ -23,6 +23,9 @@ const MS: u64 = 1_000_000;
 #[derive(Default)]
 struct Fake {
     items: HashMap<Vec<u8>, (Vec<u8>, Vec<u8>)>,
+    /// Keys whose filler has been chosen.
+    leases: HashMap<Vec<u8>, u64>,
+    next_cas: u64,
 }
 
 impl Fake {
@@ -53,7 +56,42 @@ impl Fake {
                     bytes = &bytes[len + 2..];
                     out.extend_from_slice(b"STORED\r\n");
                 }
+                b"mg" => match self.items.get(words[1]) {
+                    Some((flags, data)) => {
+                        let flags = String::from_utf8_lossy(flags);
+                        out.extend(format!("VA {} f{flags} c1\r\n", data.len()).bytes());
+                        out.extend_from_slice(data);
+                        out.extend_from_slice(b"\r\n");
+                    }
+                    None if self.leases.contains_key(words[1]) => {
+                        out.extend_from_slice(b"VA 0 f0 c1 Z\r\n\r\n");
+                    }
+                    None => {
+                        self.next_cas += 1;
+                        self.leases.insert(words[1].to_vec(), self.next_cas);
+                        out.extend(format!("VA 0 f0 c{} W\r\n\r\n", self.next_cas).bytes());
+                    }
+                },
+                b"ms" => {
+                    let of = |letter: u8| {
+                        words
+                            .iter()
+                            .find(|word| word[0] == letter)
+                            .map(|word| word[1..].to_vec())
+                    };
+                    let len: usize = String::from_utf8_lossy(words[2]).parse().unwrap();
+                    let cas: u64 = String::from_utf8_lossy(&of(b'C').unwrap()).parse().unwrap();
+                    let good = self.leases.get(words[1]) == Some(&cas);
+                    if good {
+                        self.leases.remove(words[1]);
+                        self.items
+                            .insert(words[1].to_vec(), (of(b'F').unwrap(), bytes[..len].to_vec()));
+                    }
+                    bytes = &bytes[len + 2..];
+                    out.extend_from_slice(if good { b"HD\r\n" } else { b"NF\r\n" });
+                }
                 b"delete" => {
+                    self.leases.remove(words[1]);
                     let found = self.items.remove(words[1]).is_some();
                     out.extend_from_slice(if found { b"DELETED\r\n" } else { b"NOT_FOUND\r\n" });
                 }
@@ -71,11 +109,16 @@ fn backend() -> BackendSpec {
         queue_max: 0,
         timeout: Duration::from_secs(1),
         late_fill: false,
+        fail: 0.0,
     }
 }
 
 /// A look-aside client of two nodes without a router; even keys live on node 0.
 fn client(source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
+    client_that(Fill::Lookaside, &backend(), source, keys, pace)
+}
+
+fn client_that(fill: Fill, backend: &BackendSpec, source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
     let owners = (0..keys.len())
         .map(|key| u16::try_from(key % 2).unwrap())
         .collect();
@@ -83,17 +126,16 @@ fn client(source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
         source,
         keys: Arc::new(keys),
         map: Map {
-            owners,
-            generations: vec![0, 0, 0],
             lines: vec![0..1, 1..2, 2..3],
-            router: false,
+            ..Map::new(owners, 3, false)
         },
         pace,
-        fill: Fill::Lookaside,
+        fill,
         ttl: None,
         multiget: 1,
         lens_fixed: true,
-        backing: BackingStore::new(&backend(), stream(1, "backing store", 0)),
+        backing: BackingStore::new(backend, stream(1, "backing store", 0)),
+        patience: 1000 * MS,
         recorder: Recorder::new(1000),
         random: stream(1, "ttl", 0),
     })
@@ -328,6 +370,105 @@ fn a_node_that_is_gone_costs_errors_and_backing_store_reads_but_no_wrong_counts(
     );
     assert_eq!(totals.misses_by_reason.error, 50);
     assert_eq!(totals.backend_reads, 150);
+}
+
+/// A thousand requests a second for one key that is not there, a backing store that takes 100 ms.
+fn herd(fill: Fill) -> crate::measure::outcome::Totals {
+    let space = keys(2);
+    let source = Source::Drawn {
+        popularity: Popularity::uniform(1, 1),
+        mix: Mix {
+            get: 1.0,
+            set: 0.0,
+            delete: 0.0,
+        },
+        random: stream(1, "requests", 0),
+        keys: Arc::new(space.clone()),
+    };
+    let pace = || Pace::Open {
+        schedule: Box::new(Schedule::new(
+            Arrival::Constant,
+            1000.0,
+            0,
+            stream(1, "arrivals", 0),
+        )),
+        max_in_flight: 10_000,
+    };
+    let slow = BackendSpec {
+        latency: Distribution::Fixed(0.1),
+        ..backend()
+    };
+    let mut core = client_that(fill, &slow, source, space, pace());
+    core.start(pace(), 0);
+    core.set_mark(u64::MAX);
+    let mut bench = Bench::new(core, 3);
+    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    for tick in 0..10_000 {
+        let now = tick * MS / 10;
+        for (line, bytes) in bench.pump(now).iter().enumerate() {
+            let reply = fakes[line].answer(bytes);
+            bench.hear(line, &reply, now);
+        }
+    }
+    *bench.core.recorder.totals()
+}
+
+#[test]
+fn of_a_herd_one_client_asks_the_backing_store_under_a_lease_and_all_without() {
+    let leased = herd(Fill::Lease);
+    assert_eq!(
+        (leased.backend_reads, leased.misses, leased.fills, leased.errors),
+        (1, 1, 1, 0)
+    );
+    assert!(leased.hits > 890 && leased.coalesced > 100, "{leased:?}");
+    let plain = herd(Fill::Lookaside);
+    // 1 + rate x fetch time.
+    assert!(plain.backend_reads.abs_diff(101) <= 2, "{}", plain.backend_reads);
+}
+
+#[test]
+fn however_a_miss_is_filled_nothing_read_is_stale_and_nothing_is_lost() {
+    let space = keys(20);
+    let mut random = stream(5, "test", 0);
+    let rows: Vec<Row> = (0..4_000)
+        .map(|_| {
+            let op = match rand::RngExt::random_range(&mut random, 0..10) {
+                0 => Op::Set,
+                1 => Op::Delete,
+                _ => Op::Get,
+            };
+            Row {
+                op,
+                ..get(rand::RngExt::random_range(&mut random, 0..20), &space)
+            }
+        })
+        .collect();
+    for fill in [Fill::Lookaside, Fill::Lease, Fill::WriteThrough, Fill::Versioned] {
+        for window in [1, 7] {
+            let pace = || Pace::Closed { window };
+            let mut core = client_that(fill, &backend(), replay(&rows), space.clone(), pace());
+            core.start(pace(), 0);
+            core.set_mark(u64::MAX);
+            let mut bench = Bench::new(core, 3);
+            let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+            let mut now = 0;
+            while !bench.core.idle() {
+                now = run_dry(&mut bench, &mut fakes, now) + 20 * MS;
+            }
+            let totals = bench.core.recorder.totals();
+            let told = format!("{fill:?}, window {window}: {totals:?}");
+            assert_eq!(
+                (totals.stale_reads, totals.mismatches, totals.errors),
+                (0, 0, 0),
+                "{told}"
+            );
+            assert_eq!(totals.hits + totals.misses, totals.gets, "{told}");
+            assert_eq!(totals.misses_by_reason.misses(), totals.misses, "{told}");
+            assert_eq!(totals.sets + totals.deletes + totals.gets, 4_000, "{told}");
+            let versioned = fakes[0].items.keys().any(|key| key.contains(&b':'));
+            assert_eq!(versioned, fill == Fill::Versioned, "{told}");
+        }
+    }
 }
 
 /// One connection, 1,000 requests a second, a server that answers at once but stands still for the second second.

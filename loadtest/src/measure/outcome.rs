@@ -51,6 +51,8 @@ pub struct Outcome {
     pub generator: Generator,
     /// The first of the mismatches, in words.
     pub mismatch_examples: Vec<String>,
+    /// The first of the stale reads, in words: key, versions, age, owner, event.
+    pub stale_examples: Vec<String>,
     /// Set by `run` after the thresholds were evaluated.
     pub thresholds: Vec<ThresholdResult>,
     /// Rows of a comparison (`hash-shootout`): one per case. Empty for an ordinary run.
@@ -126,8 +128,11 @@ pub struct Totals {
     pub backend_timeouts: u64,
     /// Hits whose value was another key's, damaged, or of a version never written. Must be zero.
     pub mismatches: u64,
-    /// Hits with a version older than the last one acknowledged before the get was sent.
+    /// Hits with a version that was impossible by then: a write that began after it had ended was acknowledged before
+    /// the get was sent.
     pub stale_reads: u64,
+    /// The longest any of them had been impossible, milliseconds.
+    pub stale_max_ms: u64,
     /// Hits whose value was checked for key and version.
     pub verified: u64,
     pub misses_by_reason: MissCounts,
@@ -222,6 +227,8 @@ pub struct Phase {
     pub hit_rate_slope_pp_per_10s: Option<f64>,
     /// Reads per second that reached the backing store.
     pub backend_rate: Option<f64>,
+    /// The most of them in any one second of the phase.
+    pub backend_peak: Option<f64>,
 }
 
 /// What one event did to the cluster, beside what theory said it would do.

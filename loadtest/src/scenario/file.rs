@@ -182,8 +182,13 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
         }
         _ => {}
     }
+    let permission = if overrides.allow_destructive {
+        event::Permission::Destructive
+    } else {
+        event::Permission::Usual
+    };
     let phases = timeline::phases(phase_tables)?;
-    let events = event::events(event_tables, &cluster, &phases)?;
+    let events = event::events(event_tables, &cluster, &phases, permission)?;
     let mut scenario = Scenario {
         name,
         description,
@@ -464,6 +469,7 @@ fn scale_time(scenario: &mut Scenario, factor: f64) {
             Offset::Time(at) => Offset::Time(at.mul_f64(factor)),
             Offset::Requests(at) => Offset::Requests(requests(at)),
         };
+        event.action.scale_time(factor);
     }
     if let Some(ttl) = &mut scenario.workload.ttl {
         ttl.base = time(ttl.base).max(Duration::from_secs(1));

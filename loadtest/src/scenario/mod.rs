@@ -1,6 +1,7 @@
 //! What a run is: cluster, workload, load, backing store, phases, events and thresholds, already checked.
 //! Knows nothing of sockets, processes or clocks; `file` reads it from TOML, `drive` and `cluster` act on it.
 
+pub mod action;
 pub mod builtin;
 mod diagnostic;
 mod emit;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use cluster::HashKind;
 use serde::{Deserialize, Serialize};
 
+pub use action::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift};
 pub use diagnostic::{Diagnostic, Origin, Source, nearest};
 pub use file::{from_text, load};
 pub use overrides::Overrides;
@@ -65,6 +67,8 @@ pub struct ClusterSpec {
     /// `None`: direct mode, the load generator hashes for itself and talks to the nodes.
     pub router: Option<RouterSpec>,
     pub hash: HashKind,
+    /// Every node holds every key (the router's replicated pool) instead of its share.
+    pub replicated: bool,
     pub on_node_down: OnNodeDown,
 }
 
@@ -189,6 +193,12 @@ pub struct Ttl {
 pub enum Fill {
     /// A miss asks the backing store and sets what it got.
     Lookaside,
+    /// Of all who miss a key one is told to fill it; the others wait for it.
+    Lease,
+    /// As look-aside; and a write goes to the backing store before it goes to the cache.
+    WriteThrough,
+    /// As look-aside, under keys that carry the version: a write makes a new key and leaves the old one be.
+    Versioned,
     /// A miss stays a miss.
     None,
 }
@@ -269,6 +279,8 @@ pub struct BackendSpec {
     pub timeout: Duration,
     /// Fill the cache from an answer that came after the client gave up.
     pub late_fill: bool,
+    /// Share of the reads that fail.
+    pub fail: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -333,56 +345,6 @@ pub struct Event {
     pub action: Action,
     /// The words of the file: `resize+0s`.
     pub at_text: String,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Start `count` nodes and put them into the pool.
-    AddNode {
-        count: usize,
-    },
-    /// Planned: out of the pool first, then stopped.
-    RemoveNode {
-        node: NodeRef,
-    },
-    /// SIGKILL (or the embedded equivalent); the pool's list follows `on_node_down`.
-    KillNode {
-        node: NodeRef,
-    },
-    /// Kill, wait `down`, start again, empty.
-    RestartNode {
-        node: NodeRef,
-        down: Duration,
-    },
-    /// `flush_all` on every node.
-    Flush,
-    FlushNode {
-        node: NodeRef,
-    },
-    /// The same servers under another hash.
-    SetHash {
-        hash: HashKind,
-    },
-    /// Another request rate from now on.
-    Rate {
-        to: f64,
-    },
-    /// A note on the chart.
-    Mark {
-        text: String,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeRef {
-    /// `node2`.
-    Name(String),
-    /// Drawn from the seed.
-    Random,
-    /// The one with the largest share of requests so far.
-    Hottest,
-    /// The last in the list.
-    Last,
 }
 
 // ---- thresholds -------------------------------------------------------------------------------

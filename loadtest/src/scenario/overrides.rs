@@ -30,4 +30,7 @@ pub struct Overrides {
     /// Allow an attached cluster on other machines than this one.
     #[arg(long)]
     pub allow_remote: bool,
+    /// Allow events that change an attached cluster, and `exec` and `http` events, which do what the file says.
+    #[arg(long)]
+    pub allow_destructive: bool,
 }

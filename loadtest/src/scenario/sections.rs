@@ -39,6 +39,7 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
             &[("miss", OnNodeDown::Miss), ("eject", OnNodeDown::Eject)],
         )?
         .unwrap_or(OnNodeDown::Miss);
+    let replicated = table.boolean("replicated")?.unwrap_or(false);
     let node = node(table.table("node", "[cluster.node]")?)?;
     let (mode, nodes, router) = match mode {
         Mode::Attach => {
@@ -70,6 +71,13 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
             (mode, nodes, router)
         }
     };
+    if replicated && router.is_none() && !matches!(mode, ClusterMode::Attach { router: Some(_), .. }) {
+        return Err(Diagnostic::new(
+            &table.place("replicated"),
+            "a replicated pool needs a router",
+            "expected router = {}, or replicated = false",
+        ));
+    }
     table.finish()?;
     Ok(ClusterSpec {
         mode,
@@ -77,6 +85,7 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
         node,
         router,
         hash,
+        replicated,
         on_node_down,
     })
 }
@@ -216,7 +225,24 @@ pub(super) fn workload(mut table: Table<'_>, folder: Option<&Path>) -> Result<Wo
     } else {
         table.get("ttl").and(None)
     };
-    let fill = table.word("fill", &[("lookaside", Fill::Lookaside), ("none", Fill::None)])?;
+    let fill_place = table.place("fill");
+    let fill = table.word(
+        "fill",
+        &[
+            ("lookaside", Fill::Lookaside),
+            ("lease", Fill::Lease),
+            ("write_through", Fill::WriteThrough),
+            ("versioned", Fill::Versioned),
+            ("none", Fill::None),
+        ],
+    )?;
+    if fill == Some(Fill::Lease) && multiget > 1 {
+        return Err(Diagnostic::new(
+            &fill_place,
+            "leases are given to one key at a time",
+            "expected multiget = 1",
+        ));
+    }
     table.finish()?;
     Ok(Workload {
         keys,
@@ -426,6 +452,7 @@ pub(super) fn backend(mut table: Table<'_>) -> Result<BackendSpec> {
     queue.finish()?;
     let timeout = table.time("timeout")?.unwrap_or(Duration::from_secs(1));
     let late_fill = table.boolean("late_fill")?.unwrap_or(false);
+    let fail = table.number("fail", 0.0, 1.0)?.unwrap_or(0.0);
     table.finish()?;
     Ok(BackendSpec {
         capacity,
@@ -433,6 +460,7 @@ pub(super) fn backend(mut table: Table<'_>) -> Result<BackendSpec> {
         queue_max,
         timeout,
         late_fill,
+        fail,
     })
 }
 

@@ -32,7 +32,7 @@ fn an_unknown_key_shows_its_line_a_caret_and_the_nearest_name() {
         "
 t.toml:8: unknown key `hahs` in [cluster]
   8 |   hahs = \"ketama\"
-    |   ^^^^ did you mean `hash`? expected one of: hash, mode, node, nodes, on_node_down, router",
+    |   ^^^^ did you mean `hash`? expected one of: hash, mode, node, nodes, on_node_down, replicated, router",
     );
     refused(
         &format!("{HEAD}[laod]\nrate = 5\n"),
@@ -50,7 +50,7 @@ fn an_unknown_action_hash_or_kind_names_the_nearest() {
         "
 t.toml:8: unknown action `ad_node`
   8 | do = \"ad_node\"
-    |      ^^^^^^^^^ did you mean `add_node`? expected one of: add_node, remove_node, kill_node, restart_node, flush, flush_node, set_hash, rate, mark",
+    |      ^^^^^^^^^ did you mean `add_node`? expected one of: add_node, remove_node, kill_node, stop_node, start_node, restart_node, replace_node, rolling_restart, drain_node, flush, flush_node, set_hash, partition, heal, slow_node, expire_hot, sync_expiry, popularity_shift, rate, shed, backend, exec, http, mark",
     );
     refused(
         "name = \"t\"\n[[phase]]\nname = \"a\"\nkind = \"warm\"\nduration = \"30s\"\n",
@@ -323,11 +323,13 @@ fn a_scenario_may_extend_another() {
     assert_eq!(scenario.phases, base.phases);
     refused(
         "name = \"t\"\nextends = \"builtin:ad-node\"\n",
-        "
+        &format!(
+            "
 t.toml:2: no built-in scenario `ad-node`
   2 | extends = \"builtin:ad-node\"
-    |           ^^^^^^^^^^^^^^^^^ did you mean `add-node`? expected one of: smoke, trace-c52, hash-shootout, warm-baseline, \
-         add-node, remove-node, kill-node, restart-node, flush-all",
+    |           ^^^^^^^^^^^^^^^^^ did you mean `add-node`? expected one of: {}",
+            builtin::names().join(", ")
+        ),
     );
 }
 
@@ -370,6 +372,24 @@ fn what_is_written_out_reads_back_the_same() {
          [[event]]\nat = \"r+1500ms\"\ndo = \"restart_node\"\nnode = \"random\"\ndown = \"250ms\"\n\
          [[event]]\nat = \"r+5000 requests\"\ndo = \"rate\"\nto = 99.5\n\
          [[event]]\nat = \"t+1s\"\ndo = \"mark\"\ntext = \"a \\\"quoted\\\" <b>\"\n\
+         [[event]]\nat = \"t+2s\"\ndo = \"kill_node\"\nsignal = \"term\"\n\
+         [[event]]\nat = \"t+3s\"\ndo = \"start_node\"\n\
+         [[event]]\nat = \"t+4s\"\ndo = \"stop_node\"\nnode = \"node3\"\n\
+         [[event]]\nat = \"t+5s\"\ndo = \"replace_node\"\nnode = \"node1\"\n\
+         [[event]]\nat = \"t+6s\"\ndo = \"rolling_restart\"\nbatch = 2\ngap = \"3s\"\n\
+         [[event]]\nat = \"t+7s\"\ndo = \"drain_node\"\nnode = \"hottest\"\n\
+         [[event]]\nat = \"t+8s\"\ndo = \"flush\"\ndelay = \"2s\"\n\
+         [[event]]\nat = \"t+9s\"\ndo = \"partition\"\nnode = \"node1\"\ndirection = \"out\"\nmode = \"delay:20ms\"\n\
+         [[event]]\nat = \"t+10s\"\ndo = \"heal\"\nnode = \"node1\"\n\
+         [[event]]\nat = \"t+11s\"\ndo = \"heal\"\n\
+         [[event]]\nat = \"t+12s\"\ndo = \"slow_node\"\nnode = \"node1\"\ndelay = \"5ms\"\nuntil = \"4s\"\n\
+         [[event]]\nat = \"t+13s\"\ndo = \"expire_hot\"\nkey = \"rank:3\"\n\
+         [[event]]\nat = \"t+14s\"\ndo = \"sync_expiry\"\nfraction = 0.25\n\
+         [[event]]\nat = \"t+15s\"\ndo = \"popularity_shift\"\nrotate = 12\n\
+         [[event]]\nat = \"t+16s\"\ndo = \"popularity_shift\"\nreshuffle = true\n\
+         [[event]]\nat = \"t+17s\"\ndo = \"shed\"\nfraction = 0.92\n\
+         [[event]]\nat = \"t+18s\"\ndo = \"backend\"\nlatency = \"exponential:20ms\"\nfail = 0.5\n\
+         [[event]]\nat = \"t+19s\"\ndo = \"set_hash\"\nhash = \"ketama\"\n\
          [[threshold]]\nexpr = \"p99('r') < 50ms\"\nwhy = \"be quick\"\n"
     ));
     texts.push(format!(
@@ -402,10 +422,86 @@ t.toml:8: `10.1.2.3:11211` is not on this machine
     refused(
         &attach("nodes = [\"127.0.0.1:11211\"]\n[[event]]\nat = \"steady+1s\"\ndo = \"flush\"\n"),
         "
-t.toml:11: an attached cluster is not ours to change
+t.toml:11: `flush` changes a cluster that loadtest did not start
   11 | do = \"flush\"
-     |      ^^^^^^^ expected `rate` or `mark`; change the cluster with its own tools, or let loadtest manage one",
+     |      ^^^^^^^ expected --allow-destructive if that cluster is yours to change",
     );
+    let destructive = Overrides {
+        allow_destructive: true,
+        ..Overrides::default()
+    };
+    let with = |action: &str| {
+        attach(&format!(
+            "nodes = [\"127.0.0.1:11211\"]\n[[event]]\nat = \"steady+1s\"\ndo = \"{action}\"\n"
+        ))
+    };
+    for action in ["flush", "expire_hot", "sync_expiry"] {
+        from_text("t.toml", &with(action), &destructive).unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
+    }
+    refused_with(
+        &with("restart_node"),
+        &destructive,
+        "
+t.toml:11: `restart_node` needs nodes that loadtest started
+  11 | do = \"restart_node\"
+     |      ^^^^^^^^^^^^^^ expected mode = \"managed\"; or drive the orchestrator of an attached cluster with `exec` or `http`",
+    );
+}
+
+#[test]
+fn what_a_file_would_run_needs_your_word() {
+    let text = format!("{HEAD}[[event]]\nat = \"steady+1s\"\ndo = \"exec\"\ncmd = \"true\"\n");
+    refused(
+        &text,
+        "
+t.toml:8: `exec` does whatever the file says, with your rights
+  8 | do = \"exec\"
+    |      ^^^^^^ expected --allow-destructive if you have read it and want that",
+    );
+}
+
+#[test]
+fn arguments_of_events_are_checked_as_strictly_as_their_names() {
+    let event = |rest: &str| format!("{HEAD}[[event]]\nat = \"steady+1s\"\n{rest}\n");
+    for (rest, message) in [
+        (
+            "do = \"slow_node\"",
+            "
+t.toml:6: `slow_node` does not say how slow
+  6 | [[event]]
+    | ^^^^^^^^^ expected delay = \"20ms\"",
+        ),
+        (
+            "do = \"partition\"\nmode = \"dealy:20ms\"",
+            "
+t.toml:9: unknown mode `dealy:20ms`
+  9 | mode = \"dealy:20ms\"
+    |        ^^^^^^^^^^^^ expected drop, reset or delay:TIME, like delay:20ms",
+        ),
+        (
+            "do = \"expire_hot\"\nkey = \"rank:0\"",
+            "
+t.toml:9: `rank:0` is no key
+  9 | key = \"rank:0\"
+    |       ^^^^^^^^ expected rank:N; rank:1 is the most popular",
+        ),
+        (
+            "do = \"start_node\"",
+            "
+t.toml:8: every node is up at that moment
+  8 | do = \"start_node\"
+    |      ^^^^^^^^^^^^ expected a `kill_node` or `stop_node` before it",
+        ),
+        (
+            "do = \"drain_node\"\nover = 60",
+            "
+t.toml:9: `over` has no unit
+  9 | over = 60
+    |        ^^ expected a time with its unit, like \"30s\", \"250ms\", \"5m\" (us, ms, s, m, h)",
+        ),
+    ] {
+        refused(&event(rest), message);
+    }
 }
 
 #[test]
@@ -422,11 +518,13 @@ fn a_missing_file_says_so_and_offers_the_built_in() {
     );
     refused(
         "builtin:smok",
-        "
+        &format!(
+            "
 scenario: no built-in scenario `smok`
   > | builtin:smok
-    |         ^^^^ did you mean `smoke`? expected one of: smoke, trace-c52, hash-shootout, warm-baseline, add-node, \
-         remove-node, kill-node, restart-node, flush-all",
+    |         ^^^^ did you mean `smoke`? expected one of: {}",
+            builtin::names().join(", ")
+        ),
     );
 }
 

@@ -52,9 +52,17 @@ impl Schedule {
         self.next += self.gap();
     }
 
-    /// Another rate from the next gap on.
-    pub fn set_rate(&mut self, rate: f64) {
-        self.mean_gap = 1e9 / rate;
+    /// Another rate from `now` on: what is left of the gap under way is stretched with it.
+    pub fn set_rate(&mut self, rate: f64, now: Nanos) {
+        let gap = 1e9 / rate;
+        let left = (self.next - now as f64).max(0.0);
+        self.next += left * (gap / self.mean_gap - 1.0);
+        self.mean_gap = gap;
+    }
+
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        1e9 / self.mean_gap
     }
 
     fn gap(&mut self) -> f64 {

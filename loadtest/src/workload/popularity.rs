@@ -8,6 +8,7 @@ use rand::distr::Distribution;
 use rand_distr::Zipf;
 
 use super::seed::{Random, mix};
+use crate::scenario::Shift;
 
 /// Draws key numbers from `0..keys`.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Popularity {
     keys: u64,
     ranks: Ranks,
     shuffle: Permutation,
+    /// Ranks are turned by so many before they become keys.
+    turn: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -32,6 +35,7 @@ impl Popularity {
             keys: keys.max(1),
             ranks: Ranks::Uniform,
             shuffle: Permutation::new(keys, seed),
+            turn: 0,
         }
     }
 
@@ -43,6 +47,7 @@ impl Popularity {
             keys: keys.max(1),
             ranks: Ranks::Zipf { zipf, alpha },
             shuffle: Permutation::new(keys, seed),
+            turn: 0,
         })
     }
 
@@ -54,13 +59,14 @@ impl Popularity {
             keys: keys.max(1),
             ranks: Ranks::Hotspot { hot, ops },
             shuffle: Permutation::new(keys, seed),
+            turn: 0,
         }
     }
 
     /// The number of the next key.
     #[must_use]
     pub fn draw(&self, random: &mut Random) -> u64 {
-        self.shuffle.apply(self.draw_rank(random))
+        self.key_of_rank(self.draw_rank(random))
     }
 
     /// The next rank, 0 the most popular.
@@ -98,7 +104,16 @@ impl Popularity {
     /// The key number of a rank.
     #[must_use]
     pub fn key_of_rank(&self, rank: u64) -> u64 {
-        self.shuffle.apply(rank)
+        self.shuffle.apply((rank + self.turn) % self.keys)
+    }
+
+    /// Other keys become popular: every rank's key moves on by some ranks, or all ranks get other keys.
+    pub fn shift(&mut self, shift: Shift) {
+        match shift {
+            // The key at rank r is found at rank r + by.
+            Shift::Rotate(by) => self.turn = (self.turn + self.keys - by % self.keys) % self.keys,
+            Shift::Reshuffle => self.shuffle = self.shuffle.next(),
+        }
     }
 }
 
@@ -142,6 +157,15 @@ impl Permutation {
         x
     }
 
+    /// Another one of the same numbers.
+    #[must_use]
+    fn next(&self) -> Self {
+        Self {
+            keys: self.keys.map(|key| mix(key ^ 1)),
+            ..*self
+        }
+    }
+
     fn encrypt(&self, x: u64) -> u64 {
         let mask = (1_u64 << self.half_bits) - 1;
         let (mut left, mut right) = (x >> self.half_bits, x & mask);
@@ -155,6 +179,7 @@ impl Permutation {
 #[cfg(test)]
 mod tests {
     use super::{Permutation, Popularity};
+    use crate::scenario::Shift;
     use crate::workload::seed::stream;
 
     #[test]
@@ -217,6 +242,23 @@ mod tests {
         chi_squared_holds(&Popularity::uniform(1_000, 3), 1_000, 200_000, 3);
         chi_squared_holds(&Popularity::hotspot(1_000, 0.2, 0.8, 3), 1_000, 200_000, 3);
         chi_squared_holds(&Popularity::hotspot(1_000, 1.0, 0.8, 3), 1_000, 200_000, 3);
+    }
+
+    #[test]
+    fn a_shift_gives_ranks_other_keys_and_every_rank_one() {
+        let before = Popularity::zipf(1_000, 0.99, 9).unwrap();
+        let mut turned = before.clone();
+        turned.shift(Shift::Rotate(10));
+        assert_eq!(turned.key_of_rank(10), before.key_of_rank(0));
+        assert_eq!(turned.key_of_rank(0), before.key_of_rank(990));
+        let mut other = before.clone();
+        other.shift(Shift::Reshuffle);
+        let same = (0..1_000)
+            .filter(|rank| other.key_of_rank(*rank) == before.key_of_rank(*rank))
+            .count();
+        assert!(same < 20, "{same} of 1,000 ranks kept their key");
+        let keys: std::collections::HashSet<u64> = (0..1_000).map(|rank| other.key_of_rank(rank)).collect();
+        assert_eq!(keys.len(), 1_000);
     }
 
     #[test]

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use cluster::predict::Overload;
 use cluster::{HashKind, Placement, Server, Topology};
 
-use crate::command::check::action_text;
 use crate::conduct::build::{Prepared, prepare};
 use crate::measure::outcome::{Prediction, ratio};
 use crate::measure::theory::{ColdCurve, Mixture, STEP};
 use crate::scenario::{
-    Action, ClusterSpec, LoadMode, MatrixCase, Moment, NodeRef, Offset, OnNodeDown, PhaseKind, PhaseLength,
-    Scenario,
+    Action, ClusterSpec, LoadMode, MatrixCase, Memory, Moment, NodeRef, Offset, OnNodeDown, PhaseKind,
+    PhaseLength, Scenario,
 };
 use crate::workload::trace::Op;
 
@@ -91,7 +90,7 @@ pub(super) fn outlook(scenario: &Scenario) -> Result<Outlook, String> {
     } else {
         let mut members = Members::new(scenario.cluster.nodes, scenario.cluster.hash);
         for event in &scenario.events {
-            if matches!(event.action, Action::Rate { .. } | Action::Mark { .. }) {
+            if !event.action.is_foreseen() {
                 continue;
             }
             let position = theory.position(&event.at)?;
@@ -291,8 +290,9 @@ impl Theory<'_> {
         let before = members.clone();
         let victim = self.victim(members, action, &weights)?;
         let lost: Vec<String> = match action {
-            Action::Flush => members.names.clone(),
-            Action::FlushNode { .. } | Action::RestartNode { .. } => victim.iter().cloned().collect(),
+            Action::Flush { .. } => members.names.clone(),
+            Action::FlushNode { .. } | Action::ReplaceNode { .. } => victim.iter().cloned().collect(),
+            Action::RestartNode { memory, .. } if *memory == Memory::Cold => victim.iter().cloned().collect(),
             _ => Vec::new(),
         };
         let mut stays_cold = false;
@@ -303,11 +303,15 @@ impl Theory<'_> {
                     members.started += 1;
                 }
             }
-            Action::RemoveNode { .. } => members.names.retain(|name| Some(name) != victim.as_ref()),
-            Action::KillNode { .. } if self.scenario.cluster.on_node_down == OnNodeDown::Eject => {
+            Action::RemoveNode { .. } | Action::DrainNode { .. } => {
+                members.names.retain(|name| Some(name) != victim.as_ref())
+            }
+            Action::KillNode { .. } | Action::StopNode { .. }
+                if self.scenario.cluster.on_node_down == OnNodeDown::Eject =>
+            {
                 members.names.retain(|name| Some(name) != victim.as_ref());
             }
-            Action::KillNode { .. } => {
+            Action::KillNode { .. } | Action::StopNode { .. } => {
                 stays_cold = true;
                 members.down.extend(victim.clone());
             }
@@ -351,7 +355,7 @@ impl Theory<'_> {
             .zip(prediction.low)
             .map(|(rate, low)| Overload::new(capacity, rate, warm, low));
         Ok(Forecast {
-            what: action_text(action),
+            what: action.describe(),
             at: String::new(),
             warm,
             cold_share,
@@ -365,11 +369,7 @@ impl Theory<'_> {
 
     /// The node an action is about; `random` counts as the last, for want of a draw.
     fn victim(&self, members: &Members, action: &Action, weights: &[u64]) -> Result<Option<String>, String> {
-        let (Action::RemoveNode { node }
-        | Action::KillNode { node }
-        | Action::RestartNode { node, .. }
-        | Action::FlushNode { node }) = action
-        else {
+        let Some(node) = action.node() else {
             return Ok(None);
         };
         let mut up = members.names.iter().filter(|name| !members.down.contains(*name));

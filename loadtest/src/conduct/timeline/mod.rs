@@ -4,33 +4,40 @@
 //! asked before the event has its answer, nothing is asked during it, so that "the event just before request
 //! 500,000" means exactly that.
 
+mod faults;
 mod fire;
+mod later;
+mod nodes;
+mod outside;
 mod phases;
+mod plan;
 mod progress;
 mod tell;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use self::later::Later;
 use super::build::{Prepared, pace, window_gets};
 use super::change::{self, Planned, Residency};
 use super::facts;
 use super::watch::{self, SharedWatch, Watch};
 use super::{RunError, Stage};
 use crate::clock;
-use crate::cluster::{Cluster, procfs};
+use crate::cluster::{Cluster, Needs, procfs};
 use crate::drive::backing_store::BackingStore;
 use crate::drive::lookaside::{Lookaside, Map, Setup};
-use crate::drive::shell::Shell;
+use crate::drive::shell::{Shell, nanos};
 use crate::live::Update;
 use crate::measure::outcome::{EventCard, Outcome};
 use crate::measure::recorder::Recorder;
-use crate::scenario::Scenario;
+use crate::scenario::{Action, Scenario};
 use crate::workload::arrival::Nanos;
 use crate::workload::seed::{Random, stream};
 
@@ -55,6 +62,7 @@ struct Run<'a> {
     watch: SharedWatch,
     epoch: Instant,
     fired: Vec<Fired>,
+    later: Vec<Later>,
     epochs: usize,
     phase: usize,
     phase_started: (Nanos, u64),
@@ -74,7 +82,12 @@ pub(super) async fn run(
     stage: &Stage,
 ) -> Result<Outcome, RunError> {
     let (started, started_unix) = (clock::now(), clock::unix_now().as_secs());
-    let cluster = Cluster::start(&scenario.cluster, &stage.logs).await?;
+    let any = |needs: fn(&Action) -> bool| scenario.events.iter().any(|event| needs(&event.action));
+    let needs = Needs {
+        relay: any(Action::needs_relay),
+        memory_kept: any(Action::keeps_memory),
+    };
+    let cluster = Cluster::start(&scenario.cluster, &stage.logs, needs).await?;
     let facts = facts::cluster(scenario, &cluster);
     let mut run = Run::begin(scenario, prepared, stage, cluster).await?;
     let mut tasks = JoinSet::new();
@@ -105,13 +118,13 @@ impl<'a> Run<'a> {
     ) -> Result<Self, RunError> {
         let epoch = clock::now();
         let members = cluster.members();
-        let owners = change::owners(prepared, &cluster.topology(&members, cluster.hash()), &members)?;
-        let map = Map {
-            owners,
-            generations: vec![0; cluster.nodes().len()],
-            lines: Vec::new(),
-            router: cluster.router_address().is_some(),
+        let owners = if scenario.cluster.replicated {
+            // Every node has every key: for the client the pool is one node.
+            vec![0; prepared.keys.len() as usize].into()
+        } else {
+            change::owners(prepared, &cluster.topology(&members, cluster.hash()), &members)?
         };
+        let map = Map::new(owners, cluster.nodes().len(), cluster.router_address().is_some());
         let core = Lookaside::new(Setup {
             source: prepared.source(scenario),
             keys: Arc::clone(&prepared.keys),
@@ -122,6 +135,7 @@ impl<'a> Run<'a> {
             multiget: scenario.workload.multiget as usize,
             lens_fixed: prepared.lens_fixed,
             backing: BackingStore::new(&scenario.backend, stream(scenario.seed, "backing store", 0)),
+            patience: nanos(scenario.backend.timeout),
             recorder: Recorder::new(window_gets(scenario)),
             random: stream(scenario.seed, "ttl", 0),
         });
@@ -135,6 +149,7 @@ impl<'a> Run<'a> {
             watch: Rc::new(RefCell::new(Watch::default())),
             epoch,
             fired: Vec::new(),
+            later: Vec::new(),
             epochs: 0,
             phase: 0,
             phase_started: (0, 0),
@@ -161,18 +176,23 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// Opens lines to a node for a client that hashes for itself.
+    /// Opens lines to a new node for a client that hashes for itself.
     async fn connect_node(&self, number: usize) -> Result<(), RunError> {
+        let lines = self.open_lines(number).await?;
+        self.shell.with(|core, _| core.map_mut().lines.push(lines));
+        Ok(())
+    }
+
+    async fn open_lines(&self, number: usize) -> Result<Range<usize>, RunError> {
         let share = self
             .scenario
             .load
             .connections
             .div_ceil(self.cluster.members().len().max(1))
             .max(1);
-        let lines = self.shell.add_target(self.cluster.nodes()[number].address, share);
+        let lines = self.shell.add_target(self.cluster.nodes()[number].front(), share);
         self.shell.connected(lines.clone(), CONNECT_PATIENCE).await?;
-        self.shell.with(|core, _| core.map_mut().lines.push(lines));
-        Ok(())
+        Ok(lines)
     }
 
     fn log(&self, text: String) {

@@ -66,6 +66,8 @@ impl<'a> Run<'a> {
                 next_time = next_time.min(time);
                 next_request = next_request.min(request);
             }
+            let step_at = self.next_step_at();
+            next_time = next_time.min(step_at);
             let (end_time, end_request) = match length {
                 PhaseLength::Time(length) => (self.phase_started.0.saturating_add(nanos(length)), u64::MAX),
                 PhaseLength::Requests(count) => (Nanos::MAX, self.phase_started.1.saturating_add(count)),
@@ -83,6 +85,13 @@ impl<'a> Run<'a> {
             if *self.stage.interrupt.borrow() {
                 self.interrupted = true;
                 return;
+            }
+            if now >= step_at && due.is_none() {
+                self.do_next_step().await;
+                if self.broken {
+                    return;
+                }
+                continue;
             }
             if due.is_some() || over {
                 if !standing {

@@ -81,6 +81,7 @@ impl Run<'_> {
         };
         outcome.generator.metastable = verdict::is_metastable(&outcome);
         outcome.mismatch_examples.clone_from(&core.mismatches);
+        outcome.stale_examples.clone_from(&core.stale);
         outcome.skew.predicted_share_sd = Some(verdict::share_sd(
             self.cluster.hash(),
             members.len(),

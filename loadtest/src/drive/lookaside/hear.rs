@@ -1,10 +1,11 @@
 //! What follows from an answer: a miss asks the backing store, its answer fills the cache, a fill lets others go on.
 
-use super::{Asker, BackingTicket, KeyState, Kind, Lookaside, Ticket};
+use super::send::Store;
+use super::{Asker, BackingTicket, KeyState, Kind, Lookaside, Ticket, Why};
 use crate::drive::backing_store::Answer;
 use crate::drive::shell::Wires;
 use crate::drive::source::{Op, Request};
-use crate::measure::miss_reason::{LastStore, classify};
+use crate::measure::miss_reason::{LastStore, Reason, classify};
 use crate::measure::recorder::{GetEnd, Timing};
 use crate::scenario::Fill;
 use crate::workload::arrival::Nanos;
@@ -12,6 +13,21 @@ use crate::workload::arrival::Nanos;
 const SECOND: Nanos = 1_000_000_000;
 /// A node may let an item expire this share of its TTL early (cache-node's `--ttl-jitter`).
 const EARLIEST_EXPIRY: f64 = 0.9;
+/// Stale reads described in words; the rest is counted.
+const STALE_TOLD: usize = 20;
+
+impl Asker {
+    /// The store that follows from its answer.
+    fn request(&self) -> Request {
+        Request {
+            op: Op::Set,
+            key: self.key,
+            value_len: self.value_len,
+            ttl: self.ttl,
+        }
+    }
+}
+
 impl Lookaside {
     pub(super) fn end_get(&mut self, now: Nanos, ticket: Ticket, end: GetEnd) {
         let timing = Timing {
@@ -24,7 +40,7 @@ impl Lookaside {
     }
 
     /// A miss that counts: why, and what follows from it.
-    pub(super) fn missed(&mut self, now: Nanos, ticket: Ticket) {
+    pub(super) fn missed(&mut self, now: Nanos, ticket: Ticket, lease: Option<u64>) {
         let state = &self.states[ticket.key as usize];
         let last = state.stored.then_some(LastStore {
             home: state.home,
@@ -32,19 +48,23 @@ impl Lookaside {
             expires_at: state.expires_at,
         });
         #[expect(clippy::cast_possible_truncation, reason = "a run ends before 136 years")]
-        let reason = classify(last, self.home(ticket.key), (now / SECOND) as u32);
+        let mut reason = classify(last, self.home(ticket.key), (now / SECOND) as u32);
+        // A node that cannot be reached is as good as empty; what it holds is not the reason.
+        if self.map.is_unreachable(ticket.key) && matches!(reason, Reason::Evicted | Reason::Expired) {
+            reason = Reason::NodeCold;
+        }
         self.end_get(now, ticket, GetEnd::Miss(reason));
         match self.fill {
             Fill::None => self.open -= 1,
-            Fill::Lookaside => {
+            Fill::Lookaside | Fill::Lease | Fill::WriteThrough | Fill::Versioned => {
                 self.states[ticket.key as usize].filling = true;
-                self.ask(now, ticket.key, true);
+                self.ask(now, ticket.key, Why::Fill { lease });
             }
         }
     }
 
-    pub(super) fn ask(&mut self, now: Nanos, key: u32, fill: bool) {
-        self.recorder.backend_read();
+    pub(super) fn ask(&mut self, now: Nanos, key: u32, why: Why) {
+        self.recorder.backend_read(now);
         let KeyState { value_len, ttl, .. } = self.states[key as usize];
         self.backing.ask(
             now,
@@ -52,7 +72,7 @@ impl Lookaside {
                 key,
                 value_len,
                 ttl,
-                fill,
+                why,
             }),
         );
     }
@@ -62,36 +82,82 @@ impl Lookaside {
         while let Some((BackingTicket(asker), answer)) = self.backing.answered(now) {
             match answer {
                 Answer::Found => self.recorder.count(|totals| totals.backend_done += 1),
-                Answer::GaveUp | Answer::Refused => {
+                Answer::GaveUp | Answer::Refused | Answer::Failed => {
                     self.recorder.count(|totals| totals.backend_timeouts += 1);
                     self.recorder.error(answer == Answer::GaveUp);
                 }
                 Answer::Late => {}
             }
-            match answer {
-                Answer::Found | Answer::Late if asker.fill => {
-                    if answer == Answer::Late {
-                        // Its request was closed when the client gave up; this store is an extra.
-                        self.open += 1;
-                    }
-                    self.recorder.count(|totals| totals.fills += 1);
-                    let version = self.states[asker.key as usize].version;
-                    let request = Request {
-                        op: Op::Set,
-                        key: asker.key,
-                        value_len: asker.value_len,
-                        ttl: asker.ttl,
-                    };
-                    self.send_store(Kind::Fill, request, version, now, now, wires);
+            match (answer, asker.why) {
+                (Answer::Found, Why::Fill { lease }) => self.fill_with(asker, lease, now, wires),
+                (Answer::Late, Why::Fill { lease }) => {
+                    // Its request was closed when the client gave up; this store is an extra.
+                    self.open += 1;
+                    self.fill_with(asker, lease, now, wires);
                 }
-                Answer::Late => {}
-                Answer::Found | Answer::GaveUp | Answer::Refused => {
+                (
+                    Answer::Found,
+                    Why::Write {
+                        version,
+                        settled,
+                        intended,
+                    },
+                ) => {
+                    let store = Store {
+                        kind: Kind::Set,
+                        version,
+                        settled,
+                        intended,
+                        lease: None,
+                    };
+                    self.send_store(store, asker.request(), now, wires);
+                }
+                (Answer::Late, Why::Read | Why::Write { .. }) => {}
+                (Answer::GaveUp | Answer::Refused | Answer::Failed, Why::Write { .. }) => {
                     self.open -= 1;
-                    if asker.fill {
+                    self.states[asker.key as usize].history.ended();
+                }
+                (Answer::Found | Answer::GaveUp | Answer::Refused | Answer::Failed, why) => {
+                    self.open -= 1;
+                    if matches!(why, Why::Fill { .. }) {
                         self.fill_ended(asker.key);
                     }
                 }
             }
+        }
+    }
+
+    fn fill_with(&mut self, asker: Asker, lease: Option<u64>, now: Nanos, wires: &mut Wires<Ticket>) {
+        self.recorder.count(|totals| totals.fills += 1);
+        let store = Store {
+            kind: Kind::Fill,
+            version: self.states[asker.key as usize].version,
+            settled: 0,
+            intended: now,
+            lease,
+        };
+        self.send_store(store, asker.request(), now, wires);
+    }
+
+    /// A version that was impossible by then: counted, and the first of them told.
+    pub(super) fn was_stale(&mut self, now: Nanos, ticket: Ticket, found: u32) {
+        let state = &self.states[ticket.key as usize];
+        let age_ms = state.history.stale_for_ms(now);
+        self.recorder.stale(age_ms);
+        if self.stale.len() < STALE_TOLD {
+            let text = self
+                .keys
+                .text(ticket.key, &mut self.scratch)
+                .escape_ascii()
+                .to_string();
+            self.stale.push(format!(
+                "{:.3} s: key {text}: version {found}, impossible since {age_ms} ms ({} was acknowledged); owner {}, \
+                 after event {}",
+                now as f64 / 1e9,
+                ticket.version,
+                self.map.owners[ticket.key as usize] + 1,
+                self.recorder.events(),
+            ));
         }
     }
 
@@ -107,29 +173,38 @@ impl Lookaside {
 
     pub(super) fn stored(&mut self, now: Nanos, ticket: Ticket) {
         let state = &mut self.states[ticket.key as usize];
-        if ticket.version >= state.acked {
-            state.acked = ticket.version;
+        if ticket.version >= state.stored_version {
+            state.stored_version = ticket.version;
             state.stored = true;
             state.deleted = false;
             state.home = ticket.home;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "floats saturate"
-            )]
-            let expires_at =
-                (now as f64 / 1e9 + f64::from(ticket.ttl) * EARLIEST_EXPIRY - 1.0).max(1.0) as u32;
-            state.expires_at = if ticket.ttl == 0 { 0 } else { expires_at };
+            state.expires_at = if ticket.ttl == 0 {
+                0
+            } else {
+                earliest_expiry(now, ticket.ttl)
+            };
         }
     }
 
     pub(super) fn resend(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
+        while let Some((_, ticket)) = self.retries.pop_front_if(|(at, _)| *at <= now) {
+            self.again.push(ticket);
+        }
         while let Some(mut ticket) = self.again.pop() {
             let state = &self.states[ticket.key as usize];
-            (ticket.fills, ticket.version, ticket.last) = (state.fills, state.acked, true);
+            (ticket.fills, ticket.version, ticket.last) = (state.fills, state.readable(self.fill), true);
             self.recorder.count(|totals| totals.coalesced += 1);
-            let line = self.line(ticket.key);
-            wires.get(line, self.keys.text(ticket.key, &mut self.scratch), ticket, now);
+            self.send_get(ticket, now, wires);
         }
     }
+}
+
+/// The second from which on an item stored (or touched) at `now` may have expired; 1 or later, since 0 is never.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "floats saturate"
+)]
+pub(super) fn earliest_expiry(now: Nanos, ttl: u32) -> u32 {
+    (now as f64 / 1e9 + f64::from(ttl) * EARLIEST_EXPIRY - 1.0).max(1.0) as u32
 }

@@ -6,13 +6,15 @@
 //! do not know of each other: two that miss together both ask the backing store.
 
 mod hear;
+mod history;
 mod orders;
 mod send;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::history::History;
 use super::backing_store::BackingStore;
 use super::pipe::{Done, Failure};
 use super::shell::{At, Core, Wires};
@@ -26,6 +28,8 @@ use crate::workload::keyspace::KeySpace;
 use crate::workload::seed::Random;
 use crate::workload::value::{Codec, Mismatch};
 
+/// Who lost a lease asks again after this long.
+const LEASE_RETRY: Nanos = 10_000_000;
 /// Mismatches described in words; the rest is counted.
 const MISMATCHES_TOLD: usize = 20;
 
@@ -44,9 +48,11 @@ pub enum Pace {
 /// What is known of one key.
 #[derive(Debug, Clone, Copy, Default)]
 struct KeyState {
-    /// Newest version the backing store has (0 is what it had at the start), and the newest one a cache acknowledged.
+    /// Newest version the backing store has; 0 is what it had at the start.
     version: u32,
-    acked: u32,
+    /// The version last acknowledged by a cache.
+    stored_version: u32,
+    history: History,
     /// Where the last acknowledged store went.
     home: Home,
     expires_at: u32,
@@ -62,6 +68,16 @@ struct KeyState {
     ttl: Option<u32>,
 }
 
+impl KeyState {
+    /// The oldest version a get may return; or the one it asks for, where keys carry it.
+    fn readable(&self, fill: Fill) -> u32 {
+        match fill {
+            Fill::Versioned => self.version,
+            Fill::Lookaside | Fill::Lease | Fill::WriteThrough | Fill::None => self.history.floor(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Ticket {
     kind: Kind,
@@ -70,8 +86,10 @@ pub struct Ticket {
     get: u64,
     intended: Nanos,
     sent: Nanos,
-    /// Written by it; or the oldest version a get may return.
+    /// Written by it; or the oldest version a get may return (the one asked for, where keys carry it).
     version: u32,
+    /// For a write: every version up to this one had ended when it began.
+    settled: u32,
     fills: u32,
     ttl: u32,
     home: Home,
@@ -93,7 +111,22 @@ struct Asker {
     key: u32,
     value_len: u32,
     ttl: Option<u32>,
-    fill: bool,
+    why: Why,
+}
+
+/// What happens with the backing store's answer.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    /// The client has it, and that is all.
+    Read,
+    /// It is stored; under a lease if one was given.
+    Fill { lease: Option<u64> },
+    /// The store has taken a write: now the cache gets it.
+    Write {
+        version: u32,
+        settled: u32,
+        intended: Nanos,
+    },
 }
 
 /// The nodes as the client sees them: lines per target, owner per key.
@@ -107,6 +140,33 @@ pub struct Map {
     pub lines: Vec<Range<usize>>,
     /// Everything goes through target 0.
     pub router: bool,
+    /// Nodes that are down or cut off.
+    pub unreachable: Vec<bool>,
+}
+
+impl Map {
+    /// So many nodes, all reachable.
+    #[must_use]
+    pub fn new(owners: Arc<[u16]>, nodes: usize, router: bool) -> Self {
+        Self {
+            owners,
+            generations: vec![0; nodes],
+            lines: Vec::new(),
+            router,
+            unreachable: vec![false; nodes],
+        }
+    }
+
+    /// One more node.
+    pub fn add_node(&mut self) {
+        self.generations.push(0);
+        self.unreachable.push(false);
+    }
+
+    fn is_unreachable(&self, key: u32) -> bool {
+        let owner = usize::from(self.owners[key as usize]);
+        self.unreachable.get(owner).copied().unwrap_or(false)
+    }
 }
 
 /// What a change of the cluster does to the keys, worked out beforehand.
@@ -132,6 +192,8 @@ pub struct Setup {
     /// Every key keeps its value length for the whole run, so that it can be checked.
     pub lens_fixed: bool,
     pub backing: BackingStore<BackingTicket>,
+    /// How long a client waits for the backing store, or for another client's fill.
+    pub patience: Nanos,
     pub recorder: Recorder,
     pub random: Random,
 }
@@ -162,6 +224,9 @@ pub struct Lookaside {
     /// Gets that wait for a fill of their key, and those whose fill has ended.
     waiting: HashMap<u32, Vec<Ticket>>,
     again: Vec<Ticket>,
+    /// Gets that lost a lease ask again then; in the order of their times.
+    retries: VecDeque<(Nanos, Ticket)>,
+    patience: Nanos,
     /// Requests on the wire, at the backing store or waiting.
     open: usize,
     /// Requests issued so far, dropped ones included.
@@ -170,6 +235,9 @@ pub struct Lookaside {
     mark: u64,
     running: bool,
     pub mismatches: Vec<String>,
+    /// Stale reads in words.
+    pub stale: Vec<String>,
+    named: Vec<u8>,
 }
 
 impl Lookaside {
@@ -196,11 +264,15 @@ impl Lookaside {
             batch: Vec::new(),
             waiting: HashMap::new(),
             again: Vec::new(),
+            retries: VecDeque::new(),
+            patience: setup.patience,
             open: 0,
             issued: 0,
             mark: u64::MAX,
             running: false,
             mismatches: Vec::new(),
+            stale: Vec::new(),
+            named: Vec::new(),
         }
     }
 }
@@ -209,7 +281,13 @@ impl Core for Lookaside {
     type Ticket = Ticket;
 
     fn is_key(&mut self, ticket: &Ticket, key: &[u8]) -> bool {
-        self.keys.text(ticket.key, &mut self.found) == key
+        let text = self.keys.text(ticket.key, &mut self.found);
+        match self.fill {
+            Fill::Versioned => key
+                .strip_prefix(text)
+                .is_some_and(|rest| send::is_suffix(rest, ticket.version)),
+            Fill::Lookaside | Fill::Lease | Fill::WriteThrough | Fill::None => text == key,
+        }
     }
 
     fn value(&mut self, at: At, ticket: Ticket, flags: u32, data: &[u8]) {
@@ -226,7 +304,7 @@ impl Core for Lookaside {
             self.codec.check(u64::from(ticket.key), latest, flags, data)
         };
         match checked {
-            Ok(version) if version < ticket.version => self.recorder.stale(),
+            Ok(version) if version < ticket.version => self.was_stale(at.now, ticket, version),
             Ok(_) => {}
             Err(what) => {
                 self.recorder.count(|totals| totals.mismatches += 1);
@@ -242,7 +320,7 @@ impl Core for Lookaside {
 
     fn miss(&mut self, at: At, ticket: Ticket) {
         let state = &self.states[ticket.key as usize];
-        if !self.is_open_loop() && self.fill == Fill::Lookaside {
+        if !self.is_open_loop() && self.fill != Fill::None {
             if state.filling {
                 self.waiting.entry(ticket.key).or_default().push(ticket);
                 return;
@@ -252,7 +330,21 @@ impl Core for Lookaside {
                 return;
             }
         }
-        self.missed(at.now, ticket);
+        self.missed(at.now, ticket, None);
+    }
+
+    fn won(&mut self, at: At, ticket: Ticket, cas: u64) {
+        self.missed(at.now, ticket, Some(cas));
+    }
+
+    fn lost(&mut self, at: At, ticket: Ticket) {
+        if at.now.saturating_sub(ticket.intended) > self.patience {
+            self.recorder.error(true);
+            self.end_get(at.now, ticket, GetEnd::Error);
+            self.open -= 1;
+            return;
+        }
+        self.retries.push_back((at.now + LEASE_RETRY, ticket));
     }
 
     fn done(&mut self, at: At, ticket: Ticket, done: Done) {
@@ -266,6 +358,9 @@ impl Core for Lookaside {
                 self.open -= 1;
                 self.recorder.written(timing);
                 self.recorder.count(|totals| totals.sets += 1);
+                self.states[ticket.key as usize]
+                    .history
+                    .acked(ticket.settled, at.now);
                 self.stored(at.now, ticket);
             }
             (Kind::Fill, Done::Stored) => {
@@ -278,8 +373,13 @@ impl Core for Lookaside {
                 self.recorder.written(timing);
                 self.recorder.count(|totals| totals.deletes += 1);
                 let state = &mut self.states[ticket.key as usize];
-                state.acked = state.acked.max(ticket.version);
+                state.history.acked(ticket.settled, at.now);
                 state.deleted = true;
+            }
+            (Kind::Fill, Done::NotStored) if self.fill == Fill::Lease => {
+                // The lease was void: deleted or stored since. What is there is newer.
+                self.open -= 1;
+                self.fill_ended(ticket.key);
             }
             (Kind::Get | Kind::Set | Kind::Delete | Kind::Fill, _) => {
                 self.failed(at, ticket, Failure::Refused)
@@ -298,11 +398,16 @@ impl Core for Lookaside {
                 self.end_get(at.now, ticket, GetEnd::Error);
                 match self.fill {
                     // The cache did not answer: the user still wants the value, and there is nowhere to put it.
-                    Fill::Lookaside => self.ask(at.now, ticket.key, false),
+                    Fill::Lookaside | Fill::Lease | Fill::WriteThrough | Fill::Versioned => {
+                        self.ask(at.now, ticket.key, Why::Read);
+                    }
                     Fill::None => self.open -= 1,
                 }
             }
-            Kind::Set | Kind::Delete => self.open -= 1,
+            Kind::Set | Kind::Delete => {
+                self.open -= 1;
+                self.states[ticket.key as usize].history.ended();
+            }
             Kind::Fill => {
                 self.open -= 1;
                 self.fill_ended(ticket.key);
@@ -355,7 +460,11 @@ impl Core for Lookaside {
             Pace::Open { schedule, .. } if self.running && !self.source.is_empty() => Some(schedule.peek()),
             Pace::Open { .. } | Pace::Closed { .. } => None,
         };
-        [arrival, self.backing.next_at()].into_iter().flatten().min()
+        let retry = self.retries.front().map(|(at, _)| *at);
+        [arrival, retry, self.backing.next_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn wants_attention(&self) -> bool {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::hear::earliest_expiry;
 use super::{Change, Lookaside, Map, Pace};
 use crate::drive::source::Source;
+use crate::scenario::{Distribution, Shift};
 use crate::workload::arrival::Nanos;
 
 impl Lookaside {
@@ -59,10 +61,53 @@ impl Lookaside {
         matches!(self.pace, Pace::Open { .. })
     }
 
-    pub fn set_rate(&mut self, rate: f64) {
+    /// Another rate from now on; a closed loop has none.
+    pub fn set_rate(&mut self, rate: f64, now: Nanos) {
         if let Pace::Open { schedule, .. } = &mut self.pace {
-            schedule.set_rate(rate);
+            schedule.set_rate(rate, now);
         }
+    }
+
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        match &self.pace {
+            Pace::Open { schedule, .. } => Some(schedule.rate()),
+            Pace::Closed { .. } => None,
+        }
+    }
+
+    /// Other keys become popular.
+    pub fn shift_popularity(&mut self, shift: Shift) {
+        self.source.shift(shift);
+    }
+
+    /// What is not given stays.
+    pub fn change_backend(
+        &mut self,
+        now: Nanos,
+        capacity: Option<f64>,
+        latency: Option<&Distribution>,
+        fail: Option<f64>,
+    ) {
+        self.backing.change(now, capacity, latency, fail);
+    }
+
+    /// These keys were touched from outside: they expire `ttl` seconds from now (0: at once), or never.
+    pub fn touched(&mut self, keys: &[u32], ttl: Option<u32>, now: Nanos) {
+        for key in keys {
+            self.states[*key as usize].expires_at = match ttl {
+                Some(0) => 1,
+                Some(ttl) => earliest_expiry(now, ttl),
+                None => 0,
+            };
+        }
+    }
+
+    /// Counts anew from here, though no key moved.
+    pub fn begin_epoch(&mut self, now: Nanos) {
+        self.affected = vec![false; self.states.len()].into();
+        let base = self.recorder.totals().gets;
+        self.recorder.event(now, base, None);
     }
 
     #[must_use]

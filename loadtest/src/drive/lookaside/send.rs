@@ -4,13 +4,28 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::{Kind, Lookaside, Ticket};
+use super::{Kind, Lookaside, Ticket, Why};
 use crate::drive::pipe::Item;
 use crate::drive::shell::Wires;
 use crate::drive::source::{Op, Request};
 use crate::measure::miss_reason::Home;
+use crate::scenario::Fill;
 use crate::workload::arrival::Nanos;
 use crate::workload::seed::mix;
+
+/// What a store is and says, beside its request.
+pub(super) struct Store {
+    pub kind: Kind,
+    pub version: u32,
+    pub settled: u32,
+    pub intended: Nanos,
+    pub lease: Option<u64>,
+}
+
+/// Whether `rest` is what is put behind a key that carries this version.
+pub(super) fn is_suffix(rest: &[u8], version: u32) -> bool {
+    rest.strip_prefix(b":") == Some(itoa::Buffer::new().format(version).as_bytes())
+}
 
 impl Lookaside {
     pub(super) fn issue(&mut self, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) -> bool {
@@ -24,14 +39,9 @@ impl Lookaside {
             Op::Get if self.multiget > 1 => self.issue_multiget(request, intended, now, wires),
             Op::Get => {
                 let ticket = self.get_ticket(request.key, intended, now, true);
-                self.send_get(ticket, wires);
+                self.send_get(ticket, now, wires);
             }
-            Op::Set => {
-                let state = &mut self.states[request.key as usize];
-                state.version += 1;
-                let version = state.version;
-                self.send_store(Kind::Set, request, version, intended, now, wires);
-            }
+            Op::Set => self.issue_set(request, intended, now, wires),
             Op::Delete => self.send_delete(request.key, intended, now, wires),
         }
         true
@@ -54,7 +64,8 @@ impl Lookaside {
             get,
             intended,
             sent: now,
-            version: state.acked,
+            version: state.readable(self.fill),
+            settled: 0,
             fills: state.fills,
             ttl: 0,
             home: Home::default(),
@@ -62,10 +73,21 @@ impl Lookaside {
         }
     }
 
-    fn send_get(&mut self, ticket: Ticket, wires: &mut Wires<Ticket>) {
+    pub(super) fn send_get(&mut self, ticket: Ticket, now: Nanos, wires: &mut Wires<Ticket>) {
         let line = self.line(ticket.key);
-        let key = self.keys.text(ticket.key, &mut self.scratch);
-        wires.get(line, key, ticket, ticket.sent);
+        self.name(ticket.key, ticket.version);
+        match self.fill {
+            Fill::Lease => wires.get_or_lease(line, &self.named, self.lease_seconds(), ticket, now),
+            Fill::Lookaside | Fill::WriteThrough | Fill::Versioned | Fill::None => {
+                wires.get(line, &self.named, ticket, now);
+            }
+        }
+    }
+
+    /// A lease outlives the backing store's answer, so that a slow one is not asked for twice.
+    fn lease_seconds(&self) -> u32 {
+        let seconds = self.patience.div_ceil(1_000_000_000) + 1;
+        u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
     fn issue_multiget(&mut self, first: Request, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) {
@@ -101,7 +123,8 @@ impl Lookaside {
                     let key = keys.next()?.key;
                     let last = keys.len() == 0 && rest.is_empty();
                     let ticket = self.get_ticket(key, intended, now, last);
-                    out.extend_from_slice(self.keys.text(key, &mut self.scratch));
+                    self.name(key, ticket.version);
+                    out.extend_from_slice(&self.named);
                     Some(ticket)
                 },
                 now,
@@ -110,40 +133,69 @@ impl Lookaside {
         self.batch = batch;
     }
 
+    /// A client's write: to the cache, or first to the backing store where writes go through it.
+    fn issue_set(&mut self, request: Request, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) {
+        self.open += 1;
+        let (version, settled) = self.begin_write(request.key);
+        if self.fill == Fill::WriteThrough {
+            let why = Why::Write {
+                version,
+                settled,
+                intended,
+            };
+            self.ask(now, request.key, why);
+            return;
+        }
+        let store = Store {
+            kind: Kind::Set,
+            version,
+            settled,
+            intended,
+            lease: None,
+        };
+        self.send_store(store, request, now, wires);
+    }
+
+    /// The backing store has a new version from here on: whatever the cache holds is old.
+    fn begin_write(&mut self, key: u32) -> (u32, u32) {
+        let state = &mut self.states[key as usize];
+        let settled = state.history.begins(state.version);
+        state.version += 1;
+        (state.version, settled)
+    }
+
     pub(super) fn send_store(
         &mut self,
-        kind: Kind,
+        store: Store,
         request: Request,
-        version: u32,
-        intended: Nanos,
         now: Nanos,
         wires: &mut Wires<Ticket>,
     ) {
-        if kind == Kind::Set {
-            self.open += 1;
-        }
         let ttl = self.draw_ttl(request.ttl);
         let key = u64::from(request.key);
-        let home = self.home(request.key);
+        let version = store.version;
         let ticket = Ticket {
-            kind,
+            kind: store.kind,
             key: request.key,
             get: 0,
-            intended,
+            intended: store.intended,
             sent: now,
             version,
+            settled: store.settled,
             fills: 0,
             ttl,
-            home,
+            home: self.home(request.key),
             last: true,
         };
         let line = self.line(request.key);
         let value_len = request.value_len as usize;
+        self.name(request.key, version);
         let item = Item {
-            key: self.keys.text(request.key, &mut self.scratch),
+            key: &self.named,
             flags: self.codec.flags(key, version, value_len),
             exptime: ttl,
             value_len,
+            lease: store.lease,
         };
         wires.set(
             line,
@@ -156,11 +208,8 @@ impl Lookaside {
 
     fn send_delete(&mut self, key: u32, intended: Nanos, now: Nanos, wires: &mut Wires<Ticket>) {
         self.open += 1;
-        let state = &mut self.states[key as usize];
-        // The backing store has something newer from here on: whatever the cache holds is old.
-        state.version += 1;
-        let version = state.version;
-        let home = self.home(key);
+        let before = self.states[key as usize].version;
+        let (version, settled) = self.begin_write(key);
         let ticket = Ticket {
             kind: Kind::Delete,
             key,
@@ -168,13 +217,27 @@ impl Lookaside {
             intended,
             sent: now,
             version,
+            settled,
             fills: 0,
             ttl: 0,
-            home,
+            home: self.home(key),
             last: true,
         };
         let line = self.line(key);
-        wires.delete(line, self.keys.text(key, &mut self.scratch), ticket, now);
+        self.name(key, before);
+        wires.delete(line, &self.named, ticket, now);
+    }
+
+    /// Puts the text of a key together; with its version where keys carry it.
+    fn name(&mut self, key: u32, version: u32) {
+        self.named.clear();
+        self.named
+            .extend_from_slice(self.keys.text(key, &mut self.scratch));
+        if self.fill == Fill::Versioned {
+            self.named.push(b':');
+            self.named
+                .extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
+        }
     }
 
     /// Seconds to live of one store: the trace's own, or the scenario's with its jitter.

@@ -50,6 +50,13 @@ pub trait Core {
     fn miss(&mut self, at: At, ticket: Self::Ticket);
     fn done(&mut self, at: At, ticket: Self::Ticket, done: Done);
     fn failed(&mut self, at: At, ticket: Self::Ticket, why: Failure);
+    /// See [`Listener::won`]; for cores that ask for leases.
+    fn won(&mut self, at: At, ticket: Self::Ticket, _cas: u64) {
+        self.failed(at, ticket, Failure::Nonsense);
+    }
+    fn lost(&mut self, at: At, ticket: Self::Ticket) {
+        self.failed(at, ticket, Failure::Nonsense);
+    }
     /// Sends what is due. Called after every batch of replies and when woken.
     fn pump(&mut self, now: Nanos, wires: &mut Wires<Self::Ticket>);
     /// When to be pumped again though nothing came.
@@ -299,6 +306,12 @@ impl<C: Core> Listener<C::Ticket> for Ear<'_, C> {
     }
     fn failed(&mut self, ticket: C::Ticket, why: Failure) {
         self.core.failed(self.at, ticket, why);
+    }
+    fn won(&mut self, ticket: C::Ticket, cas: u64) {
+        self.core.won(self.at, ticket, cas);
+    }
+    fn lost(&mut self, ticket: C::Ticket) {
+        self.core.lost(self.at, ticket);
     }
 }
 

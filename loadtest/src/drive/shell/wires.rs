@@ -64,6 +64,13 @@ impl<T: Copy> Wires<T> {
         }
     }
 
+    /// See [`Pipe::get_or_lease`].
+    pub fn get_or_lease(&mut self, line: usize, key: &[u8], lease: u32, ticket: T, now: Nanos) {
+        if let Some(pipe) = self.pipe(line, ticket) {
+            pipe.get_or_lease(key, lease, ticket, now);
+        }
+    }
+
     /// See [`Pipe::multiget`]. On a line that is down every ticket is rejected.
     pub fn multiget(&mut self, line: usize, mut keys: impl FnMut(&mut BytesMut) -> Option<T>, now: Nanos) {
         if self.is_up(line) {

@@ -1,6 +1,6 @@
 //! What was found, read out of the counts: the warm rate, windows after an event, and all series.
 
-use super::{Recorder, Step, seconds, sum};
+use super::{BIN, Recorder, SECOND, Step, seconds, sum};
 use crate::measure::outcome::{HitCount, Latency, MissCounts, Phase, Row, Totals, ratio};
 use crate::measure::recovery::Point;
 use crate::measure::theory::{Mixture, STEP};
@@ -217,4 +217,27 @@ impl Recorder {
         }
         rows
     }
+}
+
+/// The most backing store reads in any one second that lies within these two times; `None` for less than a second.
+pub(super) fn peak(bins: &[u32], from: f64, to: f64) -> Option<f64> {
+    let per_second = usize::try_from(SECOND / BIN).unwrap_or(1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "times of a run"
+    )]
+    let bin = |seconds: f64| (seconds * per_second as f64).round() as usize;
+    let (from, to) = (bin(from), bin(to));
+    if to < from + per_second {
+        return None;
+    }
+    let at = |place: usize| u64::from(bins.get(place).copied().unwrap_or(0));
+    let mut sum: u64 = (from..from + per_second).map(at).sum();
+    let mut peak = sum;
+    for next in from + per_second..to.min(bins.len()) {
+        sum = sum + at(next) - at(next - per_second);
+        peak = peak.max(sum);
+    }
+    Some(peak as f64)
 }

@@ -13,6 +13,9 @@ use crate::workload::arrival::Nanos;
 const SECOND: Nanos = 1_000_000_000;
 /// Seconds without any reply are still rows, but not for ever: a suspended machine wakes to one row.
 const EMPTY_ROWS_MAX: u64 = 3600;
+const BIN: Nanos = SECOND / 20;
+/// Three hours of bins; what comes later is counted in the last.
+const BINS_MAX: usize = 20 * 3600 * 3;
 /// Fewer gets than this say nothing about a slope.
 const SLOPE_GETS_MIN: u64 = 500;
 
@@ -89,6 +92,8 @@ pub struct Recorder {
     window_response: Micros,
     window_at: (usize, usize),
     last_hits: HitCount,
+    /// Backing store reads per [`BIN`] since the epoch: what a peak of one second is looked for in.
+    backend_bins: Vec<u32>,
 }
 
 impl Recorder {
@@ -107,6 +112,7 @@ impl Recorder {
             window_response: Micros::default(),
             window_at: (0, 0),
             last_hits: HitCount::default(),
+            backend_bins: Vec::new(),
         }
     }
 
@@ -252,14 +258,23 @@ impl Recorder {
         });
     }
 
-    pub fn backend_read(&mut self) {
+    pub fn backend_read(&mut self, now: Nanos) {
         self.row.backend += 1;
+        let bin = usize::try_from(now / BIN).unwrap_or(usize::MAX).min(BINS_MAX);
+        if self.backend_bins.len() <= bin {
+            self.backend_bins.resize(bin + 1, 0);
+        }
+        self.backend_bins[bin] += 1;
         self.count(|totals| totals.backend_reads += 1);
     }
 
-    pub fn stale(&mut self) {
+    /// A get returned a version that had been impossible for so long.
+    pub fn stale(&mut self, age_ms: u64) {
         self.row.row.stale += 1;
-        self.count(|totals| totals.stale_reads += 1);
+        self.count(|totals| {
+            totals.stale_reads += 1;
+            totals.stale_max_ms = totals.stale_max_ms.max(age_ms);
+        });
     }
 
     /// Any counter that has no row of its own.
@@ -290,6 +305,12 @@ impl Recorder {
         if self.row.offered == 0 && self.row.row.requests == 0 {
             name.clone_into(&mut self.row.row.phase);
         }
+    }
+
+    /// Events that began an epoch so far.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.epochs.len() - 1
     }
 
     /// An event takes effect: gets from number `base` on are counted anew, beside `mixture`.
@@ -368,6 +389,7 @@ impl Recorder {
         phase.end_request = next_get;
         phase.hit_rate = phase.totals.hit_rate();
         let lasted = phase.end_seconds - phase.start_seconds;
+        phase.backend_peak = found::peak(&self.backend_bins, phase.start_seconds, phase.end_seconds);
         phase.backend_rate = (lasted > 0.0).then(|| phase.totals.backend_reads as f64 / lasted);
         if phase.kind == "baseline" {
             let rates: Vec<f64> = self.series[open.first_row.min(self.series.len())..]

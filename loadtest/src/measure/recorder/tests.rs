@@ -115,3 +115,24 @@ fn errors_are_neither_hits_nor_misses() {
     );
     assert_eq!(totals.misses_by_reason.error, 1);
 }
+
+#[test]
+fn a_peak_is_the_fullest_second_wherever_it_begins() {
+    let mut recorder = Recorder::new(1000);
+    recorder.start(0);
+    recorder.begin_phase(0, "calm", "baseline");
+    for ms in (0..10_000).step_by(100) {
+        recorder.backend_read(ms * SECOND / 1000);
+    }
+    recorder.begin_phase(10 * SECOND, "herd", "measure");
+    // 100 reads from 12.5 s to 13.5 s, then ten a second.
+    for n in 0..100 {
+        recorder.backend_read(12_500_000_000 + n * SECOND / 100);
+    }
+    recorder.finish(20 * SECOND, 0);
+    let (_, phases, ..) = recorder.told();
+    assert_eq!(
+        (phases[0].backend_peak, phases[1].backend_peak),
+        (Some(10.0), Some(100.0))
+    );
+}

@@ -7,6 +7,7 @@ mod of_phase;
 mod of_run;
 
 use crate::measure::outcome::{EventCard, Latency, Outcome, Phase, Totals, ratio};
+use crate::scenario::action::changes_cluster;
 
 /// What a number is, so that a percentile is never compared with a bare number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,11 +105,6 @@ impl PhaseMetric {
                 .and_then(read),
         }
     }
-}
-
-/// Whether an action's card has a warm rate, a dip and a recovery.
-pub(super) fn changes_cluster(action: &str) -> bool {
-    !matches!(action, "rate" | "mark")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]

@@ -64,6 +64,18 @@ pub static PHASE_METRICS: &[PhaseMetric] = &[
         |p| p.backend_rate,
     ),
     of_phase(
+        "backend.reads",
+        Unit::Number,
+        "reads the backing store was asked for in the phase",
+        |p| count(p.totals.backend_reads),
+    ),
+    of_phase(
+        "backend.peak",
+        Unit::Number,
+        "most backing store reads in any one second of the phase",
+        |p| p.backend_peak,
+    ),
+    of_phase(
         "misses.compulsory",
         Unit::Number,
         "misses of keys never stored in this run",

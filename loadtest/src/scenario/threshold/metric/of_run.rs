@@ -54,8 +54,14 @@ pub static RUN_METRICS: &[RunMetric] = &[
     run(
         "stale_reads",
         Unit::Number,
-        "hits with a version older than one acknowledged before",
+        "hits with a version that was impossible by then",
         |o| count(o.totals.stale_reads),
+    ),
+    run(
+        "stale.max",
+        Unit::Time,
+        "longest a version had been impossible when it was read",
+        |o| Some(o.totals.stale_max_ms as f64 / 1e3),
     ),
     run(
         "verified",

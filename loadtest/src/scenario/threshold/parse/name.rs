@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::token::{Token, TokenKind};
 use super::{Mistake, Parser, mistake, same_unit};
-use crate::scenario::Action;
 use crate::scenario::diagnostic::{nearest, one_of};
 use crate::scenario::threshold::metric::{PHASE_METRICS, RUN_METRICS, Unit};
 use crate::scenario::threshold::{Function, Term, TermKind};
@@ -223,10 +222,10 @@ impl Parser<'_> {
 
     /// Whether an event that changes the cluster falls, or may fall, into a phase.
     fn may_have_event(&self, phase: usize) -> bool {
-        self.scenario.events.iter().any(|event| {
-            let changes = !matches!(event.action, Action::Rate { .. } | Action::Mark { .. });
-            changes && event.at.phase.is_none_or(|index| index == phase)
-        })
+        self.scenario
+            .events
+            .iter()
+            .any(|event| event.action.changes_cluster() && event.at.phase.is_none_or(|index| index == phase))
     }
 
     fn nearest_metric(&self, name: &str) -> String {

@@ -1,12 +1,14 @@
 //! Writes a checked scenario back as TOML: everything that was inherited, overridden or defaulted, spelt out.
 //! Reading it again gives the same scenario.
 
+mod action;
+
 use std::fmt::{Display, Write as _};
 
 use super::quantity::{bytes_text, distribution_text, time_text};
 use super::{
-    Action, Arrival, ClusterMode, Event, Fill, LoadMode, Matrix, NodeRef, Offset, OnNodeDown, Phase,
-    PhaseKind, PhaseLength, Popularity, Scenario, TraceSource,
+    Arrival, ClusterMode, Event, Fill, LoadMode, Matrix, Offset, OnNodeDown, Phase, PhaseKind, PhaseLength,
+    Popularity, Scenario, TraceSource,
 };
 
 impl Scenario {
@@ -69,6 +71,7 @@ impl Scenario {
             }
         }
         line(out, "hash", quoted(&cluster.hash.to_string()));
+        line(out, "replicated", cluster.replicated);
         line(
             out,
             "on_node_down",
@@ -120,6 +123,9 @@ impl Scenario {
             "fill",
             quoted(match workload.fill {
                 Fill::Lookaside => "lookaside",
+                Fill::Lease => "lease",
+                Fill::WriteThrough => "write_through",
+                Fill::Versioned => "versioned",
                 Fill::None => "none",
             }),
         );
@@ -200,6 +206,7 @@ impl Scenario {
         line(out, "queue", format_args!("{{ max = {} }}", backend.queue_max));
         line(out, "timeout", quoted(&time_text(backend.timeout)));
         line(out, "late_fill", backend.late_fill);
+        line(out, "fail", format_args!("{:?}", backend.fail));
         out.push_str("\n[check]\n");
         line(out, "sample_keys", self.check.sample_keys);
     }
@@ -271,52 +278,7 @@ fn event_section(out: &mut String, event: &Event, phases: &[Phase]) {
         Offset::Requests(requests) => format!("{requests} requests"),
     };
     line(out, "at", quoted(&format!("{origin}+{offset}")));
-    action_lines(out, &event.action);
-}
-
-fn action_lines(out: &mut String, action: &Action) {
-    line(out, "do", quoted(action.name()));
-    match action {
-        Action::AddNode { count } => line(out, "count", count),
-        Action::RemoveNode { node } | Action::KillNode { node } | Action::FlushNode { node } => {
-            line(out, "node", node_text(node))
-        }
-        Action::RestartNode { node, down } => {
-            line(out, "node", node_text(node));
-            line(out, "down", quoted(&time_text(*down)));
-        }
-        Action::Flush => {}
-        Action::SetHash { hash } => line(out, "hash", quoted(&hash.to_string())),
-        Action::Rate { to } => line(out, "to", format_args!("{to:?}")),
-        Action::Mark { text } => line(out, "text", quoted(text)),
-    }
-}
-
-impl Action {
-    /// The word of the file.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::AddNode { .. } => "add_node",
-            Self::RemoveNode { .. } => "remove_node",
-            Self::KillNode { .. } => "kill_node",
-            Self::RestartNode { .. } => "restart_node",
-            Self::Flush => "flush",
-            Self::FlushNode { .. } => "flush_node",
-            Self::SetHash { .. } => "set_hash",
-            Self::Rate { .. } => "rate",
-            Self::Mark { .. } => "mark",
-        }
-    }
-}
-
-fn node_text(node: &NodeRef) -> String {
-    quoted(match node {
-        NodeRef::Name(name) => name,
-        NodeRef::Random => "random",
-        NodeRef::Hottest => "hottest",
-        NodeRef::Last => "last",
-    })
+    action::lines(out, &event.action);
 }
 
 fn matrix_section(out: &mut String, matrix: &Matrix) {
@@ -336,7 +298,7 @@ fn matrix_section(out: &mut String, matrix: &Matrix) {
         out.push_str("\n[[matrix.case]]\n");
         line(out, "name", quoted(&case.name));
         line(out, "nodes", case.nodes);
-        action_lines(out, &case.action);
+        action::lines(out, &case.action);
         line(out, "warm_requests", case.warm_requests);
         line(out, "baseline_requests", case.baseline_requests);
         line(out, "after_requests", case.after_requests);

@@ -1,0 +1,124 @@
+//! Brings nodes and the router up, as processes or as threads of this one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::process::{self, Process, Program};
+use super::{Body, Cluster, ClusterError, Router};
+use crate::scenario::ClusterMode;
+
+impl Cluster {
+    pub(super) async fn bring_up(
+        &self,
+        name: &str,
+        again: Option<SocketAddr>,
+    ) -> Result<(SocketAddr, Body), ClusterError> {
+        let node = &self.spec.node;
+        let listen = again.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        if self.spec.mode == ClusterMode::Embedded {
+            let config = cache_node::embedded::Config {
+                listen: vec![listen],
+                threads: node.threads,
+                memory_limit_bytes: node.memory_bytes,
+                ..cache_node::embedded::Config::embedded()
+            };
+            let handle = cache_node::embedded::start(config).map_err(|error| ClusterError::Embedded {
+                what: name.to_owned(),
+                why: error.to_string(),
+            })?;
+            return Ok((handle.addr(), Body::Node(handle)));
+        }
+        let (program, port) = match &node.program {
+            Some(path) => {
+                let port = match again {
+                    Some(address) => address.port(),
+                    None => process::free_port().map_err(|source| ClusterError::Node {
+                        node: name.to_owned(),
+                        source,
+                    })?,
+                };
+                (Program::Memcached(path.clone()), port)
+            }
+            None => (Program::Own("cache-node"), listen.port()),
+        };
+        let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"]
+            .map(str::to_owned)
+            .into();
+        let mebibytes = node.memory_bytes.div_ceil(1 << 20).max(1);
+        args.extend(["-m", &mebibytes.to_string(), "-t", &node.threads.to_string()].map(str::to_owned));
+        if matches!(program, Program::Memcached(_)) && rustix::process::getuid().is_root() {
+            // memcached refuses to be root without being told whom to become.
+            args.extend(["-u", "nobody"].map(str::to_owned));
+        }
+        if self.needs.memory_kept {
+            args.extend([
+                "--persist".to_owned(),
+                self.memory_folder(name).display().to_string(),
+            ]);
+        }
+        args.extend(node.args.iter().cloned());
+        let process = Process::start(&program, &args, &self.logs.join(format!("{name}.log"))).await?;
+        Ok((process.address, Body::Process(process)))
+    }
+
+    /// Where a node keeps its memory between a stop and the next start.
+    pub(super) fn memory_folder(&self, node: &str) -> PathBuf {
+        self.logs.join(format!("{node}.memory"))
+    }
+
+    pub(super) async fn start_router(&mut self) -> Result<(), ClusterError> {
+        let Some(spec) = &self.spec.router else {
+            return Ok(());
+        };
+        let servers: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("{}={}", node.name, node.front()))
+            .collect();
+        let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", "0", "--admin", "127.0.0.1:0"]
+            .map(str::to_owned)
+            .into();
+        args.extend(["-t".to_owned(), spec.threads.to_string()]);
+        if self.spec.replicated {
+            args.extend(["--replicated".to_owned(), servers.join(",")]);
+        } else {
+            args.extend(["--sharded".to_owned(), servers.join(",")]);
+            args.extend(["--hash".to_owned(), self.hash.to_string()]);
+        }
+        args.extend(spec.args.iter().cloned());
+        self.router = Some(if self.spec.mode == ClusterMode::Embedded {
+            let embedded = |why: String| ClusterError::Embedded {
+                what: "router".into(),
+                why,
+            };
+            args.insert(0, "router".to_owned());
+            let options = router::Options::read(args).map_err(|error| embedded(error.to_string()))?;
+            let handle = router::embedded::start(options).map_err(|error| embedded(format!("{error:#}")))?;
+            Router {
+                address: handle.addr(),
+                admin: handle.admin_addr(),
+                body: Body::Router(handle),
+            }
+        } else {
+            let process =
+                Process::start(&Program::Own("router"), &args, &self.logs.join("router.log")).await?;
+            Router {
+                address: process.address,
+                admin: process.admin,
+                body: Body::Process(process),
+            }
+        });
+        Ok(())
+    }
+}
+
+pub(super) async fn end(body: Body, at_once: bool) {
+    match body {
+        Body::Process(process) if at_once => process.kill().await,
+        Body::Process(process) => process.stop().await,
+        // Both wait for threads: not on the runtime's own.
+        Body::Node(handle) => drop(tokio::task::spawn_blocking(|| handle.shutdown()).await),
+        Body::Router(handle) => drop(tokio::task::spawn_blocking(|| handle.shutdown()).await),
+        Body::Elsewhere | Body::Gone => {}
+    }
+}
