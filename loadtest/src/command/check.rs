@@ -156,6 +156,9 @@ fn workload_line(scenario: &Scenario) -> String {
     let popularity = match &workload.popularity {
         Popularity::Uniform => format!("{} keys, uniform", number::count(workload.keys)),
         Popularity::Zipf { alpha } => format!("{} keys, Zipf {alpha}", number::count(workload.keys)),
+        Popularity::Latest { alpha } => {
+            format!("{} keys, latest (Zipf {alpha})", number::count(workload.keys))
+        }
         Popularity::Hotspot { data, ops } => {
             format!(
                 "{} keys, {} of requests to {} of them",
@@ -171,7 +174,7 @@ fn workload_line(scenario: &Scenario) -> String {
             TraceSource::File(path) => format!("trace {}, replayed in order", path.display()),
         },
     };
-    let ttl = workload.ttl.map_or("no TTL".to_owned(), |ttl| {
+    let ttl = workload.ttl.as_ref().map_or("no TTL".to_owned(), |ttl| {
         format!(
             "TTL {} ± {}",
             time_text(ttl.base),

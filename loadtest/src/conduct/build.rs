@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::RunError;
 use crate::drive::lookaside::Pace;
-use crate::drive::source::Source;
+use crate::drive::source::{Lone, Source};
 use crate::measure::outcome::WorkloadFacts;
 use crate::scenario::{LoadMode, Popularity as Wanted, Scenario, TraceSource};
 use crate::workload::arrival::{Nanos, Schedule};
@@ -13,12 +13,17 @@ use crate::workload::popularity::Popularity;
 use crate::workload::seed::stream;
 use crate::workload::trace::{Row, Trace};
 
+/// So many keys asked for once can be under way at the same time.
+const LONE_PLACES: u32 = 16_384;
+
 /// What is the same for every run of a scenario, and slow to make.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub keys: Arc<KeySpace>,
     pub rows: Option<Arc<[Row]>>,
     pub popularity: Option<Popularity>,
+    /// Keys from this number on are places for those asked for once.
+    pub lone_from: u32,
     /// Every key keeps one value length.
     pub lens_fixed: bool,
     describe: String,
@@ -46,6 +51,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
         );
         return Ok(Prepared {
             footprint_bytes: trace.keys.footprint_bytes(),
+            lone_from: trace.keys.len(),
             keys: Arc::new(trace.keys),
             rows: Some(trace.rows.into()),
             popularity: None,
@@ -59,6 +65,11 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
             Popularity::zipf(n, alpha, seed).ok_or_else(|| RunError::Popularity(format!("zipf {alpha}")))?,
             format!("zipf {alpha}"),
         ),
+        Wanted::Latest { alpha } => (
+            Popularity::latest(n, alpha, seed)
+                .ok_or_else(|| RunError::Popularity(format!("latest {alpha}")))?,
+            format!("latest, zipf {alpha}"),
+        ),
         Wanted::Hotspot { data, ops } => (
             Popularity::hotspot(n, data, ops, seed),
             format!("hot spot {ops} of requests to {data} of keys"),
@@ -66,10 +77,19 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
         Wanted::Trace(_) => unreachable!("returned above"),
     };
     let count = u32::try_from(n).map_err(|_too_many| RunError::Popularity(format!("{n} keys")))?;
-    let keys = KeySpace::numbered(count, &workload.key_size, &workload.value_size, seed);
+    let lone = if workload.lone_get > 0.0 { LONE_PLACES } else { 0 };
+    let keys = KeySpace::numbered(count + lone, &workload.key_size, &workload.value_size, seed);
+    let name = match lone {
+        0 => name,
+        _ => format!(
+            "{name}, {} % of gets for keys asked for once",
+            workload.lone_get * 100.0
+        ),
+    };
     Ok(Prepared {
-        footprint_bytes: keys.footprint_bytes(),
+        footprint_bytes: keys.footprint_bytes() * u64::from(count) / u64::from(count + lone),
         keys: Arc::new(keys),
+        lone_from: count,
         rows: None,
         popularity: Some(popularity),
         lens_fixed: true,
@@ -93,6 +113,11 @@ impl Prepared {
                 mix: scenario.workload.mix,
                 random: stream(scenario.seed, "requests", 0),
                 keys: Arc::clone(&self.keys),
+                lone: (self.lone_from < self.keys.len()).then(|| Lone {
+                    share: scenario.workload.lone_get,
+                    places: self.lone_from..self.keys.len(),
+                    next: 0,
+                }),
             },
             (None, None) => unreachable!("prepared with one of the two"),
         }
@@ -108,7 +133,7 @@ impl Prepared {
             describe: self.describe.clone(),
             mode: mode.to_owned(),
             rate,
-            keys: u64::from(self.keys.len()),
+            keys: u64::from(self.lone_from),
             footprint_bytes: self.footprint_bytes,
             backend_capacity: (scenario.backend.capacity > 0.0).then_some(scenario.backend.capacity),
         }

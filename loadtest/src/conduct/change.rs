@@ -39,6 +39,8 @@ pub(super) struct Question {
     pub gets: Vec<u32>,
     pub upcoming: Option<Upcoming>,
     pub warm: Option<f64>,
+    /// Share of the gets for keys asked for once: they miss on a warm cluster too.
+    pub lone_get: f64,
 }
 
 /// Owners of all keys: node numbers.
@@ -70,6 +72,7 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         gets,
         upcoming,
         warm,
+        lone_get,
     } = question;
     let moved_at_all = old != new;
     let owners_after = if moved_at_all {
@@ -95,7 +98,9 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         cold: match (&upcoming, &prepared.popularity) {
             (Some(upcoming), _) => ColdCurve::replayed(upcoming.keys(), prepared.keys.len()),
             (None, Some(popularity)) => {
-                ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys()).at_most(warm)
+                ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys())
+                    .but_for(lone_get)
+                    .at_most(warm)
             }
             (None, None) => ColdCurve::default(),
         },

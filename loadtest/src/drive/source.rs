@@ -27,6 +27,24 @@ pub struct Request {
     pub ttl: Option<u32>,
 }
 
+/// Gets for keys nobody asks for again. They share places at the end of the key space; each use of a place is another
+/// key, by its version.
+#[derive(Debug, Clone)]
+pub struct Lone {
+    /// Of the gets.
+    pub share: f64,
+    pub places: std::ops::Range<u32>,
+    pub next: u32,
+}
+
+impl Lone {
+    fn take(&mut self) -> u32 {
+        let key = self.places.start + self.next;
+        self.next = (self.next + 1) % (self.places.end - self.places.start).max(1);
+        key
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Source {
     Drawn {
@@ -34,6 +52,7 @@ pub enum Source {
         mix: Mix,
         random: Random,
         keys: Arc<KeySpace>,
+        lone: Option<Lone>,
     },
     Replay {
         rows: Arc<[Row]>,
@@ -55,14 +74,24 @@ impl Source {
                 mix,
                 random,
                 keys,
+                lone,
             } => {
-                let key = u32::try_from(popularity.draw(random)).expect("keys are counted in 32 bits");
                 let op = match random.random::<f64>() {
                     x if x < mix.get => Op::Get,
                     x if x < mix.get + mix.set => Op::Set,
                     // Shares sum to one but for rounding.
                     _ if mix.delete > 0.0 => Op::Delete,
                     _ => Op::Get,
+                };
+                let key = match lone {
+                    Some(lone) if op == Op::Get && random.random_bool(lone.share) => lone.take(),
+                    _ => {
+                        let drawn = match op {
+                            Op::Set => popularity.draw_written(random),
+                            Op::Get | Op::Delete => popularity.draw(random),
+                        };
+                        u32::try_from(drawn).expect("keys are counted in 32 bits")
+                    }
                 };
                 Some(Request {
                     op,
@@ -181,7 +210,7 @@ impl Upcoming {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Op, Source};
+    use super::{Lone, Op, Source};
     use crate::scenario::{Distribution, Mix};
     use crate::workload::keyspace::KeySpace;
     use crate::workload::popularity::Popularity;
@@ -201,6 +230,7 @@ mod tests {
             mix,
             random: stream(1, "requests", 0),
             keys: Arc::new(keys),
+            lone: None,
         };
         let mut counts = [0_u32; 3];
         for _ in 0..100_000 {
@@ -217,6 +247,41 @@ mod tests {
                 "{counts:?}"
             );
         }
+    }
+
+    #[test]
+    fn lone_keys_are_their_share_of_the_gets_and_never_the_same_within_all_places() {
+        let keys = KeySpace::numbered(110, &Distribution::Fixed(8.0), &Distribution::Fixed(10.0), 1);
+        let mut source = Source::Drawn {
+            popularity: Popularity::uniform(100, 1),
+            mix: Mix {
+                get: 0.8,
+                set: 0.2,
+                delete: 0.0,
+            },
+            random: stream(1, "requests", 0),
+            keys: Arc::new(keys),
+            lone: Some(Lone {
+                share: 0.1347,
+                places: 100..110,
+                next: 0,
+            }),
+        };
+        let (mut gets, mut lone) = (0_u32, Vec::new());
+        for _ in 0..50_000 {
+            let request = source.next().unwrap();
+            gets += u32::from(request.op == Op::Get);
+            if request.key >= 100 {
+                assert_eq!(request.op, Op::Get);
+                lone.push(request.key);
+            }
+        }
+        let share = lone.len() as f64 / f64::from(gets);
+        assert!(
+            (share - 0.1347).abs() < 4.0 * (0.1347 * 0.8653 / 40_000.0_f64).sqrt(),
+            "{share}"
+        );
+        assert!(lone.windows(2).all(|pair| pair[1] == 100 + (pair[0] - 99) % 10));
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn client_that(fill: Fill, backend: &BackendSpec, source: Source, keys: KeySpace
         lens_fixed: true,
         backing: BackingStore::new(backend, stream(1, "backing store", 0)),
         patience: 1000 * MS,
+        lone_from: u32::MAX,
         recorder: Recorder::new(1000),
         random: stream(1, "ttl", 0),
     })
@@ -384,6 +385,7 @@ fn herd(fill: Fill) -> crate::measure::outcome::Totals {
         },
         random: stream(1, "requests", 0),
         keys: Arc::new(space.clone()),
+        lone: None,
     };
     let pace = || Pace::Open {
         schedule: Box::new(Schedule::new(
@@ -573,6 +575,7 @@ fn arrivals_beyond_the_limit_are_dropped_and_counted() {
         },
         random: stream(1, "requests", 0),
         keys: Arc::new(space.clone()),
+        lone: None,
     };
     let pace = || Pace::Open {
         schedule: Box::new(Schedule::new(

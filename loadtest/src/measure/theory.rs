@@ -80,6 +80,13 @@ impl ColdCurve {
         Self(curve)
     }
 
+    /// This share of the gets asks for keys that nobody asks for again, and misses.
+    #[must_use]
+    pub fn but_for(mut self, lone: f64) -> Self {
+        self.0.iter_mut().for_each(|rate| *rate *= 1.0 - lone);
+        self
+    }
+
     /// Never above `warm`: an empty cluster does not beat a warm one.
     #[must_use]
     pub fn at_most(mut self, warm: f64) -> Self {

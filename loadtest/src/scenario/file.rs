@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Origin, Source, one_of};
 use super::reader::{Table, as_string};
 use super::tree::{self, Entry, Node, Value};
 use super::{Offset, Overrides, PhaseKind, PhaseLength, Scenario, Threshold};
-use super::{builtin, event, matrix, sections, threshold, timeline};
+use super::{builtin, event, matrix, sections, threshold, timeline, workload};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -160,7 +160,7 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     let theory = table.string("theory")?.unwrap_or_default().to_owned();
     let seed = table.integer("seed", 0, u64::MAX >> 1)?.unwrap_or(1);
     let cluster = sections::cluster(table.table("cluster", "[cluster]")?, overrides.allow_remote)?;
-    let workload = sections::workload(table.table("workload", "[workload]")?, folder)?;
+    let workload = workload::workload(table.table("workload", "[workload]")?, folder)?;
     let load = sections::load(table.table("load", "[load]")?)?;
     let backend = sections::backend(table.table("backend", "[backend]")?)?;
     let check = sections::check(table.table("check", "[check]")?)?;
@@ -473,6 +473,9 @@ fn scale_time(scenario: &mut Scenario, factor: f64) {
     }
     if let Some(ttl) = &mut scenario.workload.ttl {
         ttl.base = time(ttl.base).max(Duration::from_secs(1));
+        for (ttl, _) in &mut ttl.mix {
+            *ttl = time(*ttl).max(Duration::from_secs(1));
+        }
     }
     scenario.time_scale = factor;
 }

@@ -10,12 +10,14 @@ mod file;
 mod hash;
 mod matrix;
 mod overrides;
+pub mod preset;
 mod quantity;
 mod reader;
 mod sections;
 pub mod threshold;
 mod timeline;
 mod tree;
+mod workload;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -135,6 +137,8 @@ pub struct Workload {
     pub mix: Mix,
     /// Keys per get; 1 is a plain get.
     pub multiget: u32,
+    /// Share of the gets that ask for a key nobody asks for again: one-hit wonders.
+    pub lone_get: f64,
     /// `None`: items never expire.
     pub ttl: Option<Ttl>,
     pub fill: Fill,
@@ -151,6 +155,10 @@ pub enum Popularity {
     Hotspot {
         data: f64,
         ops: f64,
+    },
+    /// Zipf over how recently keys were written: the newest is the most popular, and every write makes a new one.
+    Latest {
+        alpha: f64,
     },
     /// Rows of a trace replayed in order.
     Trace(TraceSpec),
@@ -181,11 +189,13 @@ pub struct Mix {
     pub delete: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ttl {
     pub base: Duration,
     /// ± this fraction, uniform, drawn per set by the load generator.
     pub jitter: f64,
+    /// Several TTLs and the share of the stores that get each; empty: `base` for all.
+    pub mix: Vec<(Duration, f64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,6 +241,8 @@ pub enum Distribution {
         scale: f64,
         shape: f64,
     },
+    /// Value sizes of Facebook's ETC pool: a table up to 14 bytes, then 15 + generalised Pareto.
+    FbValue,
     /// Mean of the variable itself (not of its logarithm), `sigma` of the logarithm.
     Lognormal {
         mean: f64,

@@ -16,15 +16,22 @@ const TIME_UNITS: [(&str, f64); 7] = [
 ];
 
 /// Longest time a scenario may name.
-const TIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+const TIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// Key sizes of Facebook's ETC pool (Atikoglu et al., SIGMETRICS'12).
+const FB_KEY: Distribution = Distribution::Gev {
+    loc: 30.7984,
+    scale: 8.20449,
+    shape: 0.078_688,
+};
 
 pub(super) const TIME_SHAPE: &str =
     "expected a time with its unit, like \"30s\", \"250ms\", \"5m\" (us, ms, s, m, h)";
 pub(super) const BYTES_SHAPE: &str = "expected a size with its unit, like \"64MiB\", \"512KiB\", \"1GiB\"";
 pub(super) const DISTRIBUTION_SHAPE: &str = "expected a number, or fixed:X, uniform:MIN,MAX, normal:MEAN,SD, exponential:MEAN, \
-     lognormal:MEAN,SIGMA, pareto:LOC,SCALE,SHAPE or gev:LOC,SCALE,SHAPE";
+     lognormal:MEAN,SIGMA, pareto:LOC,SCALE,SHAPE, gev:LOC,SCALE,SHAPE, fb_key or fb_value";
 
-const DISTRIBUTIONS: [&str; 7] = [
+const DISTRIBUTIONS: [&str; 9] = [
     "fixed",
     "uniform",
     "normal",
@@ -32,6 +39,8 @@ const DISTRIBUTIONS: [&str; 7] = [
     "lognormal",
     "pareto",
     "gev",
+    "fb_key",
+    "fb_value",
 ];
 
 /// `30s`, `1.5h`, `250ms`, `0s`.
@@ -83,6 +92,8 @@ pub(super) fn parse_requests(text: &str) -> Option<u64> {
 pub(super) fn parse_distribution(text: &str, unit: fn(&str) -> Option<f64>) -> Result<Distribution, String> {
     let (name, arguments) = match text.split_once(':') {
         Some((name, arguments)) => (name.trim(), arguments),
+        None if text.trim() == "fb_value" => return Ok(Distribution::FbValue),
+        None if text.trim() == "fb_key" => return Ok(FB_KEY),
         None => ("fixed", text),
     };
     if !DISTRIBUTIONS.contains(&name) {
@@ -160,7 +171,8 @@ fn check_distribution(distribution: &Distribution) -> Result<(), String> {
         | Distribution::Exponential { .. }
         | Distribution::Lognormal { .. }
         | Distribution::Pareto { .. }
-        | Distribution::Gev { .. } => Ok(()),
+        | Distribution::Gev { .. }
+        | Distribution::FbValue => Ok(()),
     }
 }
 
@@ -212,6 +224,7 @@ pub(super) fn distribution_text(distribution: &Distribution, unit: fn(f64) -> St
         Distribution::Exponential { mean } => format!("exponential:{}", unit(mean)),
         Distribution::Lognormal { mean, sigma } => format!("lognormal:{},{sigma}", unit(mean)),
         Distribution::Pareto { loc, scale, shape } => format!("pareto:{},{},{shape}", unit(loc), unit(scale)),
+        Distribution::FbValue => "fb_value".to_owned(),
         Distribution::Gev { loc, scale, shape } => format!("gev:{},{},{shape}", unit(loc), unit(scale)),
     }
 }

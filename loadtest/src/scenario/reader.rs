@@ -43,6 +43,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The whole table as it was written.
+    pub(super) fn node(&self) -> Node {
+        Node {
+            origin: self.origin.clone(),
+            value: Value::Table(self.entries.to_vec()),
+        }
+    }
+
     /// The value under `key`, if written.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.push(key);

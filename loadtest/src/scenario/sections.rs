@@ -1,7 +1,7 @@
-//! Reads `[cluster]`, `[workload]`, `[load]`, `[backend]` and `[check]`.
+//! Reads `[cluster]`, `[load]`, `[backend]` and `[check]`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Origin};
@@ -9,8 +9,8 @@ use super::hash::read_hash;
 use super::reader::{Amounts, Table, as_string};
 use super::tree::{Node, Value};
 use super::{
-    Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Fill, Load, LoadMode, Mix,
-    NodeSpec, OnNodeDown, Popularity, RouterSpec, TraceSource, TraceSpec, Ttl, Workload,
+    Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Load, LoadMode, NodeSpec,
+    OnNodeDown, RouterSpec,
 };
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -19,8 +19,6 @@ type Result<T> = std::result::Result<T, Diagnostic>;
 const NODES_MAX: usize = 64;
 const THREADS_MAX: usize = 64;
 const MIB: u64 = 1 << 20;
-/// Sums of shares may miss 1 by this much before they are refused.
-const SHARES_SLACK: f64 = 1e-6;
 
 pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<ClusterSpec> {
     let mode = table.word(
@@ -206,174 +204,6 @@ fn router(node: &Node) -> Result<Option<RouterSpec>> {
         .collect();
     table.finish()?;
     Ok(Some(RouterSpec { threads, args }))
-}
-
-pub(super) fn workload(mut table: Table<'_>, folder: Option<&Path>) -> Result<Workload> {
-    let keys = table.integer("keys", 1, 10_000_000)?.unwrap_or(100_000);
-    let popularity = popularity(&mut table, folder)?;
-    let key_size = table
-        .distribution("key_size", Amounts::Plain)?
-        .unwrap_or(Distribution::Fixed(16.0));
-    let value_size = table
-        .distribution("value_size", Amounts::Plain)?
-        .unwrap_or(Distribution::Fixed(200.0));
-    let mix_place = table.place("mix");
-    let mix = mix(table.table("mix", "`mix`")?, &mix_place)?;
-    let multiget = u32::try_from(table.integer("multiget", 1, 1_000)?.unwrap_or(1)).unwrap_or(1);
-    let ttl = if table.is_written("ttl") {
-        ttl(table.table("ttl", "`ttl`")?)?
-    } else {
-        table.get("ttl").and(None)
-    };
-    let fill_place = table.place("fill");
-    let fill = table.word(
-        "fill",
-        &[
-            ("lookaside", Fill::Lookaside),
-            ("lease", Fill::Lease),
-            ("write_through", Fill::WriteThrough),
-            ("versioned", Fill::Versioned),
-            ("none", Fill::None),
-        ],
-    )?;
-    if fill == Some(Fill::Lease) && multiget > 1 {
-        return Err(Diagnostic::new(
-            &fill_place,
-            "leases are given to one key at a time",
-            "expected multiget = 1",
-        ));
-    }
-    table.finish()?;
-    Ok(Workload {
-        keys,
-        popularity,
-        key_size,
-        value_size,
-        mix,
-        multiget,
-        ttl,
-        fill: fill.unwrap_or(Fill::Lookaside),
-    })
-}
-
-fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity> {
-    if !table.is_written("popularity") {
-        table.get("popularity");
-        return Ok(Popularity::Zipf { alpha: 0.99 });
-    }
-    let mut table = table.table("popularity", "`popularity`")?;
-    #[derive(Clone, Copy)]
-    enum Dist {
-        Uniform,
-        Zipf,
-        Hotspot,
-        Trace,
-    }
-    let dist = table.word(
-        "dist",
-        &[
-            ("zipf", Dist::Zipf),
-            ("uniform", Dist::Uniform),
-            ("hotspot", Dist::Hotspot),
-            ("trace", Dist::Trace),
-        ],
-    )?;
-    let popularity = match dist {
-        None => {
-            return Err(table.error(
-                "`popularity` does not say which",
-                "expected dist = \"zipf\", \"uniform\", \"hotspot\" or \"trace\"",
-            ));
-        }
-        Some(Dist::Uniform) => Popularity::Uniform,
-        Some(Dist::Zipf) => Popularity::Zipf {
-            alpha: table.number("alpha", 0.0, 10.0)?.unwrap_or(0.99),
-        },
-        Some(Dist::Hotspot) => Popularity::Hotspot {
-            data: table.number("data", 0.0, 1.0)?.unwrap_or(0.2),
-            ops: table.number("ops", 0.0, 1.0)?.unwrap_or(0.8),
-        },
-        Some(Dist::Trace) => {
-            let source = match table.string("file")? {
-                None => {
-                    return Err(table.error(
-                        "a trace needs its file",
-                        "expected file = \"builtin:twitter-c52\" or a path to a .csv or .csv.gz",
-                    ));
-                }
-                Some("builtin:twitter-c52") => TraceSource::TwitterC52,
-                Some(name) if name.starts_with("builtin:") => {
-                    let message = format!("no packaged trace `{name}`");
-                    return Err(Diagnostic::new(
-                        &table.place("file"),
-                        message,
-                        "expected builtin:twitter-c52, or a path",
-                    ));
-                }
-                // A path in a file is meant from where the file is.
-                Some(path) => {
-                    TraceSource::File(folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path)))
-                }
-            };
-            let limit = table.integer("limit", 1, u64::MAX >> 1)?;
-            let repeat = table.boolean("loop")?.unwrap_or(false);
-            Popularity::Trace(TraceSpec {
-                source,
-                limit,
-                repeat,
-            })
-        }
-    };
-    table.finish()?;
-    Ok(popularity)
-}
-
-fn mix(mut table: Table<'_>, place: &Origin) -> Result<Mix> {
-    let share = |table: &mut Table<'_>, key| table.number(key, 0.0, 1.0);
-    let (get, set, delete) = (
-        share(&mut table, "get")?,
-        share(&mut table, "set")?,
-        share(&mut table, "delete")?,
-    );
-    table.finish()?;
-    if get.or(set).or(delete).is_none() {
-        return Ok(Mix {
-            get: 1.0,
-            set: 0.0,
-            delete: 0.0,
-        });
-    }
-    let mix = Mix {
-        get: get.unwrap_or(0.0),
-        set: set.unwrap_or(0.0),
-        delete: delete.unwrap_or(0.0),
-    };
-    let sum = mix.get + mix.set + mix.delete;
-    if (sum - 1.0).abs() > SHARES_SLACK {
-        return Err(Diagnostic::new(
-            place,
-            format!("the shares of `mix` sum to {sum}"),
-            "expected get + set + delete = 1",
-        ));
-    }
-    Ok(mix)
-}
-
-fn ttl(mut table: Table<'_>) -> Result<Option<Ttl>> {
-    let base = table.time("base")?;
-    let jitter = table.number("jitter", 0.0, 0.9)?.unwrap_or(0.0);
-    let Some(base) = base else {
-        return Err(table.error("`ttl` does not say how long", "expected base = \"5m\""));
-    };
-    if base < Duration::from_secs(1) {
-        return Err(Diagnostic::new(
-            &table.place("base"),
-            "`base` is too short",
-            "expected at least 1s: memcached counts whole seconds",
-        ));
-    }
-    table.finish()?;
-    Ok(Some(Ttl { base, jitter }))
 }
 
 pub(super) fn load(mut table: Table<'_>) -> Result<Load> {

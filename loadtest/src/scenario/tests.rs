@@ -127,7 +127,7 @@ t.toml:7: the shares of `mix` sum to 1.1
 t.toml:7: `value_size` cannot be read
   7 | value_size = \"gev:1,2\"
     |              ^^^^^^^^^ expected a number, or fixed:X, uniform:MIN,MAX, normal:MEAN,SD, exponential:MEAN, \
-         lognormal:MEAN,SIGMA, pareto:LOC,SCALE,SHAPE or gev:LOC,SCALE,SHAPE",
+         lognormal:MEAN,SIGMA, pareto:LOC,SCALE,SHAPE, gev:LOC,SCALE,SHAPE, fb_key or fb_value",
     );
 }
 
@@ -284,7 +284,10 @@ fn time_scale_shrinks_phases_event_times_and_ttls_together() {
         PhaseLength::Time(Duration::from_secs(3))
     );
     assert_eq!(scenario.events[0].at.offset, Offset::Time(Duration::from_secs(2)));
-    assert_eq!(scenario.workload.ttl.unwrap().base, Duration::from_secs(30));
+    assert_eq!(
+        scenario.workload.ttl.as_ref().unwrap().base,
+        Duration::from_secs(30)
+    );
 }
 
 #[test]
@@ -367,7 +370,7 @@ fn what_is_written_out_reads_back_the_same() {
     texts.push(format!(
         "{HEAD}[[phase]]\nname = \"r\"\nkind = \"measure\"\nuntil = \"hit_rate.slope < 0.1pp/10s\"\nmax = \"90s\"\n\
          [workload]\nkey_size = \"gev:30.7984,8.20449,0.078688\"\nvalue_size = \"lognormal:273,1\"\n\
-         popularity = {{ dist = \"hotspot\", data = 0.1 }}\nttl = {{ base = \"1500ms\", jitter = 0.1 }}\nmultiget = 3\nfill = \"none\"\n\
+         popularity = {{ dist = \"hotspot\", data = 0.1 }}\nttl = {{ base = \"1500ms\", jitter = 0.1, mix = [\"2s:0.25\", \"14h:0.75\"] }}\nlone_get = 0.1\nmultiget = 3\nfill = \"none\"\n\
          [load]\narrival = \"constant\"\n[backend]\nlatency = \"uniform:1ms,5ms\"\nqueue = {{ max = 300 }}\n\
          [[event]]\nat = \"r+1500ms\"\ndo = \"restart_node\"\nnode = \"random\"\ndown = \"250ms\"\n\
          [[event]]\nat = \"r+5000 requests\"\ndo = \"rate\"\nto = 99.5\n\

@@ -18,6 +18,8 @@ pub struct Popularity {
     shuffle: Permutation,
     /// Ranks are turned by so many before they become keys.
     turn: u64,
+    /// Rank is recency.
+    recent: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -36,6 +38,7 @@ impl Popularity {
             ranks: Ranks::Uniform,
             shuffle: Permutation::new(keys, seed),
             turn: 0,
+            recent: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Popularity {
             ranks: Ranks::Zipf { zipf, alpha },
             shuffle: Permutation::new(keys, seed),
             turn: 0,
+            recent: false,
         })
     }
 
@@ -60,7 +64,26 @@ impl Popularity {
             ranks: Ranks::Hotspot { hot, ops },
             shuffle: Permutation::new(keys, seed),
             turn: 0,
+            recent: false,
         }
+    }
+
+    /// Zipf over recency: what was written last is the most popular.
+    #[must_use]
+    pub fn latest(keys: u64, alpha: f64, seed: u64) -> Option<Self> {
+        Some(Self {
+            recent: true,
+            ..Self::zipf(keys, alpha, seed)?
+        })
+    }
+
+    /// The key of the next write: drawn like any other, or, by recency, the oldest, which becomes the newest.
+    pub fn draw_written(&mut self, random: &mut Random) -> u64 {
+        if !self.recent {
+            return self.draw(random);
+        }
+        self.shift(Shift::Rotate(1));
+        self.key_of_rank(0)
     }
 
     /// The number of the next key.
@@ -259,6 +282,22 @@ mod tests {
         assert!(same < 20, "{same} of 1,000 ranks kept their key");
         let keys: std::collections::HashSet<u64> = (0..1_000).map(|rank| other.key_of_rank(rank)).collect();
         assert_eq!(keys.len(), 1_000);
+    }
+
+    #[test]
+    fn by_recency_what_was_written_last_is_asked_for_most() {
+        let mut latest = Popularity::latest(100, 0.99, 4).unwrap();
+        let mut random = stream(4, "test", 0);
+        let order: Vec<u64> = (0..100).map(|_| latest.draw_written(&mut random)).collect();
+        let distinct: std::collections::HashSet<&u64> = order.iter().collect();
+        assert_eq!(
+            distinct.len(),
+            100,
+            "every key is written once before any is again"
+        );
+        for (age, key) in (0..).zip(order.iter().rev()) {
+            assert_eq!(latest.key_of_rank(age), *key);
+        }
     }
 
     #[test]

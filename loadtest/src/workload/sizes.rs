@@ -31,11 +31,35 @@ pub fn draw(distribution: &Distribution, random: &mut Random) -> f64 {
                 loc + scale * (e.powf(-shape) - 1.0) / shape
             }
         }
+        Distribution::FbValue => fb_value(random),
         Distribution::Lognormal { mean, sigma } => {
             // The mean asked for is the variable's own: e^(mu + sigma²/2).
             (mean.ln() - sigma * sigma / 2.0 + sigma * normal(random)).exp()
         }
     }
+}
+
+/// Shares of values of 0 to 14 bytes in Facebook's ETC pool, as mutilate's `fb_value` has them; what is left is 15 and
+/// more, a generalised Pareto.
+const FB_SHORT: [f64; 15] = [
+    0.00536, 0.00047, 0.17820, 0.09239, 0.00018, 0.02740, 0.00065, 0.00606, 0.00023, 0.00837, 0.00837,
+    0.08989, 0.00092, 0.00326, 0.01980,
+];
+const FB_LONG: Distribution = Distribution::Pareto {
+    loc: 15.0,
+    scale: 214.476,
+    shape: 0.348_238,
+};
+
+fn fb_value(random: &mut Random) -> f64 {
+    let mut left: f64 = random.random();
+    for (len, share) in (0_u32..).zip(FB_SHORT) {
+        if left < share {
+            return f64::from(len);
+        }
+        left -= share;
+    }
+    draw(&FB_LONG, random)
 }
 
 /// A length in bytes: the nearest whole number in `min..=max`. Uniform means every whole number of its range alike.
@@ -110,6 +134,15 @@ mod tests {
             0.5,
             273.0 / 0.5_f64.exp(),
         );
+    }
+
+    #[test]
+    fn facebook_values_are_short_in_44_percent_and_pareto_beyond() {
+        quantile_is(&Distribution::FbValue, 0.44155, 14.9);
+        quantile_is(&Distribution::FbValue, 0.00536 + 0.00047 + 0.17820, 2.0);
+        // Half of the long ones: 15 + the median of the generalised Pareto.
+        let median = 15.0 + 214.476 * (0.5_f64.powf(-0.348_238) - 1.0) / 0.348_238;
+        quantile_is(&Distribution::FbValue, 0.44155 + 0.55845 / 2.0, median);
     }
 
     #[test]

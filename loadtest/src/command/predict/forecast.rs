@@ -215,6 +215,7 @@ impl Theory<'_> {
             .scenario
             .workload
             .ttl
+            .as_ref()
             .zip(self.rate())
             .map_or(1.0, |(ttl, rate)| {
                 popularity.hit_rate_ttl(rate * ttl.base.as_secs_f64())

@@ -119,7 +119,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn sync_expiry(&mut self, fraction: f64, fired: &mut Fired) -> Result<(), RunError> {
-        let Some(ttl) = self.scenario.workload.ttl else {
+        let Some(ttl) = &self.scenario.workload.ttl else {
             return Err(ClusterError::Impossible {
                 action: "`sync_expiry`",
                 needs: "a `ttl` in [workload]",

@@ -131,11 +131,12 @@ impl<'a> Run<'a> {
             map,
             pace: pace(scenario, 0),
             fill: scenario.workload.fill,
-            ttl: scenario.workload.ttl,
+            ttl: scenario.workload.ttl.clone(),
             multiget: scenario.workload.multiget as usize,
             lens_fixed: prepared.lens_fixed,
             backing: BackingStore::new(&scenario.backend, stream(scenario.seed, "backing store", 0)),
             patience: nanos(scenario.backend.timeout),
+            lone_from: prepared.lone_from,
             recorder: Recorder::new(window_gets(scenario)),
             random: stream(scenario.seed, "ttl", 0),
         });

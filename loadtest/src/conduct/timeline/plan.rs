@@ -58,6 +58,7 @@ impl Run<'_> {
                 gets,
                 upcoming: core.source().upcoming(),
                 warm: core.recorder.warm(),
+                lone_get: self.scenario.workload.lone_get,
             };
             (question, sample)
         };

@@ -194,6 +194,8 @@ pub struct Setup {
     pub backing: BackingStore<BackingTicket>,
     /// How long a client waits for the backing store, or for another client's fill.
     pub patience: Nanos,
+    /// Keys from this number on are asked for once: see [`crate::drive::source::Lone`].
+    pub lone_from: u32,
     pub recorder: Recorder,
     pub random: Random,
 }
@@ -227,6 +229,7 @@ pub struct Lookaside {
     /// Gets that lost a lease ask again then; in the order of their times.
     retries: VecDeque<(Nanos, Ticket)>,
     patience: Nanos,
+    lone_from: u32,
     /// Requests on the wire, at the backing store or waiting.
     open: usize,
     /// Requests issued so far, dropped ones included.
@@ -266,6 +269,7 @@ impl Lookaside {
             again: Vec::new(),
             retries: VecDeque::new(),
             patience: setup.patience,
+            lone_from: setup.lone_from,
             open: 0,
             issued: 0,
             mark: u64::MAX,
@@ -282,11 +286,11 @@ impl Core for Lookaside {
 
     fn is_key(&mut self, ticket: &Ticket, key: &[u8]) -> bool {
         let text = self.keys.text(ticket.key, &mut self.found);
-        match self.fill {
-            Fill::Versioned => key
-                .strip_prefix(text)
-                .is_some_and(|rest| send::is_suffix(rest, ticket.version)),
-            Fill::Lookaside | Fill::Lease | Fill::WriteThrough | Fill::None => text == key,
+        if self.fill == Fill::Versioned || ticket.key >= self.lone_from {
+            key.strip_prefix(text)
+                .is_some_and(|rest| send::is_suffix(rest, ticket.version))
+        } else {
+            text == key
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::{Kind, Lookaside, Ticket, Why};
+use super::{KeyState, Kind, Lookaside, Ticket, Why};
 use crate::drive::pipe::Item;
 use crate::drive::shell::Wires;
 use crate::drive::source::{Op, Request};
@@ -48,7 +48,16 @@ impl Lookaside {
     }
 
     fn note(&mut self, request: &Request) {
+        let lone = self.is_lone(request.key);
         let state = &mut self.states[request.key as usize];
+        if lone {
+            // The place is used again; under a new version it is another key.
+            let version = state.version.wrapping_add(1);
+            *state = KeyState {
+                version,
+                ..KeyState::default()
+            };
+        }
         (state.value_len, state.ttl) = (request.value_len, request.ttl);
     }
 
@@ -56,6 +65,7 @@ impl Lookaside {
         let get = self.recorder.totals().gets;
         self.recorder.get_sent();
         self.open += 1;
+        let lone = self.is_lone(key);
         let state = &mut self.states[key as usize];
         state.gets = state.gets.saturating_add(1);
         Ticket {
@@ -64,7 +74,11 @@ impl Lookaside {
             get,
             intended,
             sent: now,
-            version: state.readable(self.fill),
+            version: if lone {
+                state.version
+            } else {
+                state.readable(self.fill)
+            },
             settled: 0,
             fills: state.fills,
             ttl: 0,
@@ -228,12 +242,17 @@ impl Lookaside {
         wires.delete(line, &self.named, ticket, now);
     }
 
+    /// Places after the key space are for keys that are asked for once.
+    pub(super) fn is_lone(&self, key: u32) -> bool {
+        key >= self.lone_from
+    }
+
     /// Puts the text of a key together; with its version where keys carry it.
     fn name(&mut self, key: u32, version: u32) {
         self.named.clear();
         self.named
             .extend_from_slice(self.keys.text(key, &mut self.scratch));
-        if self.fill == Fill::Versioned {
+        if self.fill == Fill::Versioned || self.is_lone(key) {
             self.named.push(b':');
             self.named
                 .extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
@@ -247,12 +266,23 @@ impl Lookaside {
         reason = "floats saturate"
     )]
     fn draw_ttl(&mut self, given: Option<u32>) -> u32 {
-        match (given, self.ttl) {
+        match (given, &self.ttl) {
             (Some(seconds), _) => seconds,
             (None, None) => 0,
             (None, Some(ttl)) => {
+                let mut base = ttl.base;
+                if !ttl.mix.is_empty() {
+                    let mut left: f64 = self.random.random();
+                    for (one, share) in &ttl.mix {
+                        base = *one;
+                        left -= share;
+                        if left < 0.0 {
+                            break;
+                        }
+                    }
+                }
                 let factor = 1.0 + ttl.jitter * (2.0 * self.random.random::<f64>() - 1.0);
-                ((ttl.base.as_secs_f64() * factor).round() as u32).max(1)
+                ((base.as_secs_f64() * factor).round() as u32).max(1)
             }
         }
     }

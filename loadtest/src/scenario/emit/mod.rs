@@ -118,6 +118,7 @@ impl Scenario {
             ),
         );
         line(out, "multiget", workload.multiget);
+        line(out, "lone_get", format_args!("{:?}", workload.lone_get));
         line(
             out,
             "fill",
@@ -129,14 +130,20 @@ impl Scenario {
                 Fill::None => "none",
             }),
         );
-        if let Some(ttl) = workload.ttl {
+        if let Some(ttl) = &workload.ttl {
+            let shares: Vec<String> = ttl
+                .mix
+                .iter()
+                .map(|(ttl, share)| format!("{}:{share:?}", time_text(*ttl)))
+                .collect();
             line(
                 out,
                 "ttl",
                 format_args!(
-                    "{{ base = {}, jitter = {:?} }}",
+                    "{{ base = {}, jitter = {:?}, mix = {} }}",
                     quoted(&time_text(ttl.base)),
-                    ttl.jitter
+                    ttl.jitter,
+                    list(&shares)
                 ),
             );
         }
@@ -145,6 +152,10 @@ impl Scenario {
             Popularity::Uniform => line(out, "dist", quoted("uniform")),
             Popularity::Zipf { alpha } => {
                 line(out, "dist", quoted("zipf"));
+                line(out, "alpha", format_args!("{alpha:?}"));
+            }
+            Popularity::Latest { alpha } => {
+                line(out, "dist", quoted("latest"));
                 line(out, "alpha", format_args!("{alpha:?}"));
             }
             Popularity::Hotspot { data, ops } => {

@@ -1,8 +1,9 @@
-//! Traces to replay: `time_s,key,size[,op,ttl]` with a header row, plain or gzip.
+//! Traces to replay, plain or gzip: ours, libCacheSim's, Twitter's and Meta's (see [`columns`]).
 //!
-//! `time_s` is seconds from the start (fractions allowed), `key` any text a memcached key may be, `size` key and value
-//! bytes together, `op` one of `get set delete` and their memcached relatives, `ttl` seconds (0: never). A size below
-//! the key's own length is an empty value.
+//! A row has a time in seconds from the start (fractions allowed), a key (any text a memcached key may be), a size, an
+//! op (one of `get set delete` and their memcached relatives; a get where there is none) and a TTL in seconds (0: never).
+
+mod columns;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,10 +12,11 @@ use std::path::Path;
 use ahash::AHashMap;
 use flate2::bufread::MultiGzDecoder;
 
+use self::columns::{Column, Columns};
 use super::keyspace::KeySpace;
 
 /// The packaged trace; its licence lies beside it in `loadtest/traces`.
-const TWITTER_C52: &[u8] = include_bytes!("../../traces/twitter_cluster52_1m.csv.gz");
+const TWITTER_C52: &[u8] = include_bytes!("../../../traces/twitter_cluster52_1m.csv.gz");
 const TWITTER_C52_NAME: &str = "twitter_cluster52_1m.csv.gz";
 
 /// Longest line read: a key of 250 bytes and four numbers are far below it.
@@ -22,7 +24,6 @@ const LINE_LEN_MAX: usize = 1024;
 /// Most rows read from one file: 20 bytes each are kept in memory.
 pub const ROWS_MAX: u64 = 100_000_000;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const COLUMNS: [&str; 5] = ["time_s", "key", "size", "op", "ttl"];
 
 /// What a row does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,9 +144,18 @@ fn parse(file: &str, mut source: impl BufRead, limit: Option<u64>) -> Result<Tra
         }
         let trimmed = text.trim_ascii_end();
         if line == 1 {
-            reader.columns = Columns::from_header(trimmed).map_err(fail)?;
-        } else if !trimmed.is_empty() {
-            rows.push(reader.row(trimmed).map_err(fail)?);
+            match Columns::without_header(trimmed) {
+                Some(columns) => reader.columns = columns,
+                None => {
+                    reader.columns = Columns::from_header(trimmed).map_err(fail)?;
+                    continue;
+                }
+            }
+        }
+        if !trimmed.is_empty() {
+            let (row, times) = reader.row(trimmed).map_err(fail)?;
+            let times = times.min(limit - rows.len() as u64);
+            rows.extend(std::iter::repeat_n(row, usize::try_from(times).unwrap_or(0)));
         }
     }
     if rows.is_empty() {
@@ -165,36 +175,6 @@ fn parse(file: &str, mut source: impl BufRead, limit: Option<u64>) -> Result<Tra
     })
 }
 
-/// Where each column stands; `time_s`, `key` and `size` must be there.
-#[derive(Debug, Default)]
-struct Columns {
-    count: usize,
-    at: [Option<usize>; 5],
-}
-
-impl Columns {
-    fn from_header(header: &[u8]) -> Result<Self, String> {
-        let header = String::from_utf8_lossy(header);
-        let mut columns = Self::default();
-        for (position, name) in header.split(',').enumerate() {
-            columns.count = position + 1;
-            let Some(which) = COLUMNS.iter().position(|known| *known == name.trim()) else {
-                return Err(format!(
-                    "unknown column {:?}; expected a header `time_s,key,size[,op,ttl]`",
-                    clip(name)
-                ));
-            };
-            if columns.at[which].replace(position).is_some() {
-                return Err(format!("column {name} twice"));
-            }
-        }
-        match columns.at[..3].iter().position(Option::is_none) {
-            Some(missing) => Err(format!("column {} is missing", COLUMNS[missing])),
-            None => Ok(columns),
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Keys {
     bytes: Vec<u8>,
@@ -209,13 +189,14 @@ struct RowReader {
 }
 
 impl RowReader {
-    fn row(&mut self, line: &[u8]) -> Result<Row, String> {
-        let mut fields = [&b""[..]; 5];
+    /// The row, and how often it is repeated.
+    fn row(&mut self, line: &[u8]) -> Result<(Row, u64), String> {
+        let mut fields = [&b""[..]; Column::COUNT];
         let mut count = 0;
         for (position, field) in line.split(|byte| *byte == b',').enumerate() {
             count = position + 1;
-            if let Some(which) = self.columns.at.iter().position(|at| *at == Some(position)) {
-                fields[which] = field.trim_ascii();
+            if let Some(column) = self.columns.at(position) {
+                fields[column as usize] = field.trim_ascii();
             }
         }
         if count != self.columns.count {
@@ -224,10 +205,17 @@ impl RowReader {
                 self.columns.count
             ));
         }
-        let [time, key, size, op, ttl] = fields;
-        let seconds: f64 = number(time, "time_s", "seconds such as 12.5")?;
+        let field = |column: Column| fields[column as usize];
+        let (key, op, ttl) = (field(Column::Key), field(Column::Op), field(Column::Ttl));
+        let seconds: f64 = match field(Column::Time) {
+            b"" if !self.columns.has(Column::Time) => 0.0,
+            time => number(time, self.columns.time_name, "seconds such as 12.5")?,
+        };
         if !(0.0..=4_000_000.0).contains(&seconds) {
-            return Err(format!("time_s {seconds} is not between 0 and 4000000"));
+            return Err(format!(
+                "{} {seconds} is not between 0 and 4000000",
+                self.columns.time_name
+            ));
         }
         if key.is_empty() || key.len() > 250 || key.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
             return Err(format!(
@@ -235,8 +223,17 @@ impl RowReader {
                 clip(&String::from_utf8_lossy(key))
             ));
         }
-        let size: u32 = number(size, "size", "bytes of key and value")?;
-        let value_len = size.saturating_sub(u32::try_from(key.len()).expect("at most 250"));
+        let value_len: u32 = if self.columns.has(Column::ValueSize) {
+            number(field(Column::ValueSize), "the value's size", "bytes")?
+        } else {
+            // A size below the key's own length is an empty value.
+            let size: u32 = number(field(Column::Size), "size", "bytes of key and value")?;
+            size.saturating_sub(u32::try_from(key.len()).expect("at most 250"))
+        };
+        let times = match field(Column::Times) {
+            b"" => 1,
+            times => number(times, "op_count", "how often")?,
+        };
         let op = match op {
             b"" | b"get" | b"gets" | b"gat" | b"gats" | b"GET" | b"GET_LEASE" => Op::Get,
             b"set" | b"add" | b"replace" | b"cas" | b"append" | b"prepend" | b"incr" | b"decr" | b"SET"
@@ -260,13 +257,14 @@ impl RowReader {
             reason = "between 0 and 4e9"
         )]
         let at_ms = (seconds * 1e3) as u32;
-        Ok(Row {
+        let row = Row {
             at_ms,
             key: self.number_of(key, value_len)?,
             value_len,
             op,
             ttl_seconds,
-        })
+        };
+        Ok((row, times))
     }
 
     fn number_of(&mut self, key: &[u8], value_len: u32) -> Result<u32, String> {
@@ -303,132 +301,4 @@ fn clip(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::{Op, Row, Trace, TraceError, read};
-
-    fn parse(text: &str) -> Result<Trace, TraceError> {
-        read("t.csv", text.as_bytes(), None)
-    }
-
-    #[test]
-    fn rows_and_keys_are_read_plain_and_gzipped() {
-        let text = "time_s,key,size,op,ttl\n0,a,10,get,\n0.5,bb,2,set,60\r\n1,a,10,delete,0\n\n";
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(text.as_bytes()).unwrap();
-        for trace in [
-            parse(text).unwrap(),
-            read("t.csv.gz", &gzip.finish().unwrap()[..], None).unwrap(),
-        ] {
-            let row = |at_ms, key, value_len, op, ttl_seconds| Row {
-                at_ms,
-                key,
-                value_len,
-                op,
-                ttl_seconds,
-            };
-            assert_eq!(
-                trace.rows,
-                [
-                    row(0, 0, 9, Op::Get, None),
-                    row(500, 1, 0, Op::Set, Some(60)),
-                    row(1000, 0, 9, Op::Delete, Some(0))
-                ]
-            );
-            let mut scratch = Vec::new();
-            assert_eq!(trace.keys.len(), 2);
-            assert_eq!(trace.keys.text(1, &mut scratch), b"bb");
-            assert_eq!(trace.keys.footprint_bytes(), 12);
-        }
-    }
-
-    #[test]
-    fn columns_may_stand_in_any_order() {
-        let trace = parse("size,key,time_s\n12,k,3\n").unwrap();
-        assert_eq!(
-            (trace.rows[0].at_ms, trace.rows[0].value_len, trace.rows[0].op),
-            (3000, 11, Op::Get)
-        );
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_its_line() {
-        for (text, expected) in [
-            ("", "t.csv: no rows"),
-            ("time_s,key,size\n", "t.csv: no rows"),
-            (
-                "time,key,size\n",
-                "t.csv:1: unknown column \"time\"; expected a header `time_s,key,size[,op,ttl]`",
-            ),
-            ("time_s,key\n", "t.csv:1: column size is missing"),
-            ("time_s,key,size,key\n", "t.csv:1: column key twice"),
-            (
-                "time_s,key,size\n0,a,1\n1,a\n",
-                "t.csv:3: 2 fields, expected 3 as in the header",
-            ),
-            (
-                "time_s,key,size\nx,a,1\n",
-                "t.csv:2: time_s \"x\" is no number; expected seconds such as 12.5",
-            ),
-            (
-                "time_s,key,size\n-1,a,1\n",
-                "t.csv:2: time_s -1 is not between 0 and 4000000",
-            ),
-            (
-                "time_s,key,size\nNaN,a,1\n",
-                "t.csv:2: time_s NaN is not between 0 and 4000000",
-            ),
-            (
-                "time_s,key,size\n0,a b,1\n",
-                "t.csv:2: key \"a b\" is not 1 to 250 bytes without blanks",
-            ),
-            (
-                "time_s,key,size\n0,,1\n",
-                "t.csv:2: key \"\" is not 1 to 250 bytes without blanks",
-            ),
-            (
-                "time_s,key,size\n0,a,-5\n",
-                "t.csv:2: size \"-5\" is no number; expected bytes of key and value",
-            ),
-            (
-                "time_s,key,size,op\n0,a,1,got\n",
-                "t.csv:2: op \"got\" is unknown; expected get, set or delete",
-            ),
-            (
-                "time_s,key,size,ttl\n0,a,1,1h\n",
-                "t.csv:2: ttl \"1h\" is no number; expected seconds, 0 for never",
-            ),
-        ] {
-            assert_eq!(parse(text).unwrap_err().to_string(), expected, "{text:?}");
-        }
-        let long = format!("time_s,key,size\n0,{},1\n", "k".repeat(2000));
-        assert_eq!(
-            parse(&long).unwrap_err().to_string(),
-            "t.csv:2: a line longer than 1024 bytes"
-        );
-        let torn = read("t.gz", &[0x1f, 0x8b, 8, 0, 0, 0][..], None)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(torn, "t.gz:1: cannot be read");
-        let missing = Trace::open("/nonexistent/t.csv".as_ref(), None)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(missing, "/nonexistent/t.csv: cannot be read");
-    }
-
-    #[test]
-    fn the_packaged_trace_is_the_one_its_note_describes() {
-        let trace = Trace::twitter_c52(None).unwrap();
-        assert_eq!((trace.rows.len(), trace.keys.len()), (1_000_000, 143_542));
-        assert_eq!(trace.rows.last().unwrap().at_ms / 1000, 509);
-        let mut seen = vec![false; 143_542];
-        let hits = trace
-            .rows
-            .iter()
-            .filter(|row| std::mem::replace(&mut seen[row.key as usize], true))
-            .count();
-        assert_eq!(1_000_000 - hits, 143_542);
-        assert_eq!(Trace::twitter_c52(Some(1000)).unwrap().rows.len(), 1000);
-    }
-}
+mod tests;
