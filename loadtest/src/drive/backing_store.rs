@@ -156,6 +156,12 @@ impl<T: Copy> BackingStore<T> {
             .map(|Reverse(pending)| (pending.asker, pending.answer))
     }
 
+    /// Queries per second; `None` is unlimited.
+    #[must_use]
+    pub fn capacity(&self) -> Option<f64> {
+        (self.gap > 0.0).then(|| 1e9 / self.gap)
+    }
+
     /// When the next answer comes.
     #[must_use]
     pub fn next_at(&self) -> Option<Nanos> {
@@ -257,6 +263,7 @@ mod tests {
         }
         store.change(0, Some(10.0), Some(&Distribution::Fixed(0.0)), Some(1.0));
         assert_eq!(store.queue(0), 100, "who waits goes on waiting");
+        assert_eq!(store.capacity(), Some(10.0));
         store.ask(0, 100);
         let last = std::iter::from_fn(|| store.answered(u64::MAX)).last();
         assert_eq!(

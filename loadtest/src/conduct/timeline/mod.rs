@@ -97,7 +97,7 @@ pub(super) async fn run(
     let drove_seconds = driving.elapsed().as_secs_f64();
     let own_cpu = procfs::cpu_nanos(std::process::id())
         .zip(own_cpu)
-        .map(|(after, before)| after - before);
+        .map(|(after, before)| after.saturating_sub(before));
     run.settle().await;
     tasks.shutdown().await;
     watch::look(&run.watch, run.epoch, &mut HashMap::new()).await;

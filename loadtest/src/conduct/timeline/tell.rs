@@ -79,6 +79,8 @@ impl Run<'_> {
             environment: facts::environment(versions),
             ..Outcome::default()
         };
+        // As it was at the end: an event may have changed it.
+        outcome.workload.backend_capacity = core.backend_capacity();
         outcome.generator.metastable = verdict::is_metastable(&outcome);
         outcome.mismatch_examples.clone_from(&core.mismatches);
         outcome.stale_examples.clone_from(&core.stale);

@@ -155,6 +155,12 @@ impl Lookaside {
         &self.source
     }
 
+    /// Reads per second the backing store can answer; `None` when that is unlimited.
+    #[must_use]
+    pub fn backend_capacity(&self) -> Option<f64> {
+        self.backing.capacity()
+    }
+
     /// Reads waiting at the backing store.
     #[must_use]
     pub fn backend_queue(&self, now: Nanos) -> u64 {
