@@ -316,6 +316,15 @@ impl Register {
             "Items whose memory was taken back after expiry.",
             |s| s.store.expired,
         );
+        // Ours has no slab classes: one stands for all, so that alerts on it work.
+        describe_counter!(
+            "memcached_slab_items_outofmemory_total",
+            "Stores refused for want of memory."
+        );
+        self.counters.push((
+            counter!("memcached_slab_items_outofmemory_total", "slab" => "1"),
+            |s| s.totals.store_no_memory,
+        ));
         self.counter(
             "memcached_connections_total",
             "Client connections accepted.",

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::command;
 
@@ -18,7 +18,9 @@ Examples:
   loadtest run builtin:add-node                          a fifth node joins four; report in ./runs/
   loadtest run builtin:add-node --set cluster.hash=modulo    the same under another hash
   loadtest predict builtin:add-node                      the same, as arithmetic
-  loadtest check my.toml                                 is my scenario valid, and what would it do
+  loadtest new > my.toml; loadtest check my.toml         a scenario of my own: is it valid, and what would it do
+  loadtest matrix builtin:add-node --axis hash=modulo,rendezvous    one run each, compared
+  loadtest explain remapped                              what a word of the report means
   loadtest topology --router 127.0.0.1:11211 --nodes 127.0.0.1:11311,127.0.0.1:11312
 
 Exit codes: 0 all thresholds held; 99 one did not; 1 the run failed; 2 bad input; 3 the load generator could not keep
@@ -54,6 +56,22 @@ enum Command {
     List,
     /// One-phase run without a file, with memtier-style flags
     Bench(Box<command::bench::BenchArgs>),
+    /// Lay finished runs beside one another; the first is the baseline
+    Compare(command::compare::CompareArgs),
+    /// Run a scenario under every combination of some values, and compare
+    Matrix(command::matrix::MatrixArgs),
+    /// Print a built-in scenario, to start one of your own from
+    New(command::new::NewArgs),
+    /// Serve the simulated backing store on its own
+    Backend(command::backend::BackendArgs),
+    /// Look into a trace: what it holds, its first rows, the same in our format
+    Trace(command::trace::TraceArgs),
+    /// Say what a miss reason, a metric, an exit code or a word of the report means
+    Explain(command::explain::ExplainArgs),
+    /// Print completions for a shell
+    Completions(command::completions::CompletionsArgs),
+    /// Print the man page
+    Man,
 }
 
 /// The whole program: parses `args` (the first is the program's name) and runs.
@@ -75,6 +93,14 @@ pub fn main(mut args: Vec<OsString>) -> ExitCode {
         Command::Topology(args) => command::topology::main(&args),
         Command::List => command::list::main(),
         Command::Bench(args) => command::bench::main(&args),
+        Command::Compare(args) => command::compare::main(&args),
+        Command::Matrix(args) => command::matrix::main(&args),
+        Command::New(args) => command::new::main(&args),
+        Command::Backend(args) => command::backend::main(&args),
+        Command::Trace(args) => command::trace::main(&args),
+        Command::Explain(args) => command::explain::main(&args),
+        Command::Completions(args) => command::completions::completions(&args, &mut Cli::command()),
+        Command::Man => command::completions::man(Cli::command()),
     };
     exit.into()
 }

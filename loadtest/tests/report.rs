@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod browser;
 mod fixture;
 
 use std::path::{Path, PathBuf};
@@ -9,8 +10,6 @@ use std::process::Command;
 
 use loadtest::measure::outcome::Outcome;
 use loadtest::report::{Artefacts, Verdict, html_page, read};
-
-const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// A run's folder under the target directory, kept so that a person can look at it.
 fn folder(name: &str) -> PathBuf {
@@ -42,53 +41,93 @@ fn all() -> [(&'static str, Outcome); 6] {
     ]
 }
 
-/// The page as the browser has it after its scripts ran.
-fn rendered(page: &Path, extra: &[&str]) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let output = Command::new(CHROMIUM)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--no-first-run",
-            "--dump-dom",
-        ])
-        .args([
-            "--virtual-time-budget=4000",
-            "--window-size=1180,900",
-            "--enable-logging=stderr",
-            "--log-level=0",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(extra)
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .unwrap();
-    let log = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(
-        complaints.is_empty(),
-        "the console of {} is not silent: {complaints:#?}",
-        page.display()
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
+fn rendered(page: &Path) -> String {
+    browser::dom(
+        &["--virtual-time-budget=4000"],
+        &format!("file://{}", page.display()),
+    )
 }
 
 #[test]
 fn every_kind_of_run_draws_in_a_browser_without_a_complaint() {
-    if !Path::new(CHROMIUM).exists() {
-        eprintln!("skipped: no {CHROMIUM}");
+    if browser::is_missing() {
         return;
     }
     for (name, outcome) in all() {
-        let dom = rendered(&page(name, &outcome), &[]);
+        let dom = rendered(&page(name, &outcome));
         let charts = dom.matches("class=\"uplot").count();
         let expected = if outcome.series.is_empty() { 0 } else { 5 };
         assert_eq!(charts, expected, "{name}: live charts");
         assert!(dom.contains(Verdict::of(&outcome).word()), "{name}");
         assert!(!dom.contains("NaN"), "{name}: no figure is a NaN");
     }
+}
+
+/// Does to the page what a reader does, and says in the title what the page did.
+const READER: &str = r##"<script>
+const told = {}, over = document.querySelector("#chart-hit .u-over"), box = over.getBoundingClientRect();
+const values = () => [...document.querySelectorAll("#chart-hit .u-value")].map((value) => value.textContent);
+told.hover = (over.dispatchEvent(new MouseEvent("mousemove", { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, bubbles: true })), values().filter((text) => text.includes("%")).length);
+setTimeout(() => {
+  told.hover = values().filter((text) => text.includes("%")).length;
+  document.getElementById("y-toggle").click();
+  told.zoomed = document.getElementById("y-toggle").textContent;
+  document.querySelector("[data-zoom='0']").click();
+  told.event = document.querySelector("[data-zoom='0']").getAttribute("aria-pressed");
+  const before = getComputedStyle(document.body).backgroundColor;
+  document.getElementById("theme").click();
+  told.theme = getComputedStyle(document.body).backgroundColor !== before;
+  told.charts = document.querySelectorAll(".uplot").length;
+  told.links = [...document.querySelectorAll("#downloads a")].filter((link) => link.href.startsWith("data:")).length;
+  told.fetched = performance.getEntriesByType("resource").length;
+  document.title = JSON.stringify(told);
+}, 300);
+</script>"##;
+
+#[test]
+fn a_reader_can_hover_zoom_and_change_the_light() {
+    if browser::is_missing() {
+        return;
+    }
+    let path = page("read", &fixture::good());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("</body>", &format!("{READER}</body>"))).unwrap();
+    let dom = rendered(&path);
+    let title = dom
+        .split("<title>")
+        .nth(1)
+        .and_then(|rest| rest.split("</title>").next());
+    let told: serde_json::Value = serde_json::from_str(title.unwrap()).unwrap();
+    assert!(
+        told["hover"].as_u64() >= Some(2),
+        "hovering tells figures: {told}"
+    );
+    assert_eq!(told["zoomed"], "Show 0–100 %", "{told}");
+    assert_eq!(told["event"], "true", "{told}");
+    assert_eq!(told["theme"], true, "{told}");
+    assert_eq!(told["charts"], 5, "all are there after every change: {told}");
+    assert_eq!(told["links"], 3, "downloads need no server: {told}");
+    assert_eq!(told["fetched"], 0, "nothing is fetched: {told}");
+}
+
+#[test]
+fn a_run_prints() {
+    if browser::is_missing() {
+        return;
+    }
+    let path = page("print", &fixture::good());
+    let pdf = path.with_extension("pdf");
+    let _ = std::fs::remove_file(&pdf);
+    browser::run(
+        &[&format!("--print-to-pdf={}", pdf.display())],
+        &format!("file://{}", path.display()),
+    );
+    let bytes = std::fs::read(&pdf).unwrap();
+    assert!(
+        bytes.starts_with(b"%PDF") && bytes.len() > 30_000,
+        "{} bytes",
+        bytes.len()
+    );
 }
 
 #[test]

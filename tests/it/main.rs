@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 mod against;
 mod clients;
+mod dashboards;
+mod deploy;
 mod drain;
 mod eviction;
 mod expiry;
@@ -16,6 +18,7 @@ mod rehearsal;
 mod reload;
 mod replication;
 mod routing;
+mod runbook;
 mod topology;
 mod transcripts;
 

@@ -13,6 +13,7 @@ pub mod eventually;
 pub mod fault;
 pub mod load;
 pub mod process;
+pub mod prometheus;
 pub mod scrape;
 pub mod transcript;
 

@@ -182,6 +182,14 @@ impl Watch {
         }
     }
 
+    /// The last look at each node that is followed now, in the cluster's order.
+    pub(super) fn latest(&self) -> Vec<&NodeRow> {
+        let followed = self.subjects.iter().filter(|subject| subject.address.is_some());
+        followed
+            .filter_map(|subject| self.rows.iter().rev().find(|row| row.node == subject.name))
+            .collect()
+    }
+
     /// Gets per node so far, by name.
     pub(super) fn gets_of(&self, name: &str) -> u64 {
         self.totals.get(name).map_or(0, |total| total.gets)

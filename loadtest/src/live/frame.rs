@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::board::{Board, Facts};
+use super::status::Tone;
 use super::{Progress, Update};
 use crate::report::number::{self, count, percent, short_count, whole_time};
 use crate::scenario::Scenario;
@@ -10,6 +12,8 @@ use crate::scenario::Scenario;
 /// Samples kept for the small curve, one a second.
 const SPARKS_MAX: usize = 60;
 const LOGS_MAX: usize = 4;
+/// Nodes that get a line of their own; of more, the first.
+const NODES_MAX: usize = 10;
 /// The curve never magnifies less than this: noise should look like noise.
 const SPARK_SPAN_MIN: f64 = 0.05;
 const LABEL_WIDTH: usize = 11;
@@ -51,6 +55,8 @@ pub(super) struct Shown {
     sparks: VecDeque<f64>,
     sparked: Option<u64>,
     logs: VecDeque<String>,
+    /// What the second-by-second figures say: state and nodes.
+    board: Board,
 }
 
 /// How a piece of text looks; turned into escape codes only when it is written.
@@ -68,6 +74,18 @@ pub(super) enum Look {
 pub(super) type Line = Vec<(Look, String)>;
 
 impl Shown {
+    /// Nothing seen yet.
+    pub(super) fn new(stage: &Stage) -> Self {
+        let facts = Facts {
+            capacity: (stage.capacity > 0.0).then_some(stage.capacity),
+            ..Facts::default()
+        };
+        Self {
+            board: Board::new(facts),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn take(&mut self, update: Update) {
         match update {
             Update::Progress(progress) => {
@@ -80,6 +98,9 @@ impl Shown {
                     }
                 }
                 self.progress = progress;
+            }
+            Update::Second(_) => {
+                self.board.take(update);
             }
             Update::Log { elapsed, text } => {
                 let text: String = text
@@ -100,11 +121,13 @@ impl Shown {
         let mut lines = vec![
             self.heading(stage, width),
             self.phases(stage),
+            self.state(),
             Vec::new(),
             self.hit_rate(),
             self.backend(stage),
         ];
         lines.extend([self.requests(), self.cluster(), Vec::new()]);
+        lines.extend(self.nodes());
         lines.extend(self.logs.iter().map(|log| vec![(Look::Dim, log.clone())]));
         for line in &mut lines {
             cut(line, width.saturating_sub(1));
@@ -149,6 +172,60 @@ impl Shown {
             }
         }
         line
+    }
+
+    /// Is all well, and why.
+    fn state(&self) -> Line {
+        if self.board.second.is_none() {
+            return Vec::new();
+        }
+        let status = self.board.status();
+        let look = match status.tone {
+            Tone::Good => Look::Good,
+            Tone::Warn => Look::Amber,
+            Tone::Bad => Look::Bad,
+        };
+        vec![
+            (look, status.word),
+            (Look::Plain, format!("  {}", status.sentence)),
+        ]
+    }
+
+    /// A line per node: its share of the load, its hit rate, what it holds, and what is the matter with it.
+    fn nodes(&self) -> Vec<Line> {
+        let Some(second) = &self.board.second else {
+            return Vec::new();
+        };
+        let gets: u64 = second.nodes.iter().map(|node| node.gets).sum();
+        let mut lines: Vec<Line> = second
+            .nodes
+            .iter()
+            .take(NODES_MAX)
+            .map(|node| {
+                let rate = self.board.node_hit_rate(&node.node);
+                let told = format!(
+                    "{} {:<8} {:>6} of the load  {:>10} items",
+                    bar(rate.unwrap_or(0.0), 10),
+                    percent(rate),
+                    percent(crate::measure::outcome::ratio(node.gets, gets)),
+                    count(node.items)
+                );
+                let (look, badge) = match node {
+                    node if !node.up => (Look::Bad, "  DOWN"),
+                    node if !node.member => (Look::Amber, "  not in the pool"),
+                    node if self.board.is_cold(&node.node) => (Look::Amber, "  COLD"),
+                    _ => (Look::Plain, ""),
+                };
+                vec![label(&node.node), (Look::Plain, told), (look, badge.to_owned())]
+            })
+            .collect();
+        if let Some(more) = second.nodes.len().checked_sub(NODES_MAX).filter(|more| *more > 0) {
+            lines.push(vec![label(&format!("and {more} more"))]);
+        }
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        lines
     }
 
     fn hit_rate(&self) -> Line {

@@ -1,8 +1,14 @@
 //! Progress while a run happens. The run loop sends `Update`s; a view draws them on a thread of its own and never slows
 //! or breaks the run: what it cannot take it loses.
 
+pub mod board;
 mod frame;
+mod metrics;
+mod page;
 mod plain;
+pub mod second;
+pub mod sse;
+pub mod status;
 mod tui;
 
 use std::io::{IsTerminal, Write};
@@ -13,6 +19,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::second::Second;
 use crate::scenario::Scenario;
 
 /// Updates a slow terminal may fall behind before the newest are lost.
@@ -73,11 +80,32 @@ pub enum Update {
         elapsed: Duration,
         text: String,
     },
+    /// A second is over; sent only to who [`Observer::wants_seconds`].
+    Second(Box<Second>),
 }
 
 /// Where the run loop sends updates. Must return at once.
 pub trait Observer: Send + Sync {
     fn update(&self, update: Update);
+
+    /// Whether `Update::Second` is of any use to it: making one costs more than the other updates.
+    fn wants_seconds(&self) -> bool {
+        false
+    }
+}
+
+/// Tells two observers.
+pub struct Both(pub Arc<dyn Observer>, pub Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn update(&self, update: Update) {
+        self.0.update(update.clone());
+        self.1.update(update);
+    }
+
+    fn wants_seconds(&self) -> bool {
+        self.0.wants_seconds() || self.1.wants_seconds()
+    }
 }
 
 /// Swallows everything (`--view quiet`, tests).
@@ -92,9 +120,13 @@ impl Observer for Silent {
 pub fn start(kind: ViewKind, scenario: &Scenario) -> Arc<dyn Observer> {
     let stage = frame::Stage::new(scenario);
     match resolved(kind) {
-        ViewKind::Tui => threaded(move |updates| tui::draw(&stage, &updates, std::io::stderr())),
-        ViewKind::Plain => threaded(move |updates| plain::draw(&stage, &updates, std::io::stderr())),
-        ViewKind::Json => threaded(|updates| json(&updates, std::io::stdout())),
+        ViewKind::Tui => threaded(Wants::Seconds, move |updates| {
+            tui::draw(&stage, &updates, std::io::stderr());
+        }),
+        ViewKind::Plain => threaded(Wants::Progress, move |updates| {
+            plain::draw(&stage, &updates, std::io::stderr());
+        }),
+        ViewKind::Json => threaded(Wants::Progress, |updates| json(&updates, std::io::stdout())),
         ViewKind::Auto | ViewKind::Quiet => Arc::new(Silent),
     }
 }
@@ -109,18 +141,27 @@ fn resolved(kind: ViewKind) -> ViewKind {
     }
 }
 
+/// What a view draws from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Progress,
+    Seconds,
+}
+
 struct Threaded {
+    wants: Wants,
     updates: Option<SyncSender<Update>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-fn threaded(draw: impl FnOnce(Receiver<Update>) + Send + 'static) -> Arc<dyn Observer> {
+fn threaded(wants: Wants, draw: impl FnOnce(Receiver<Update>) + Send + 'static) -> Arc<dyn Observer> {
     let (sender, receiver) = sync_channel(QUEUE_MAX);
     match std::thread::Builder::new()
         .name("view".to_owned())
         .spawn(move || draw(receiver))
     {
         Ok(thread) => Arc::new(Threaded {
+            wants,
             updates: Some(sender),
             thread: Mutex::new(Some(thread)),
         }),
@@ -135,6 +176,10 @@ impl Observer for Threaded {
             // Full or gone: the view is behind or its output is closed; the run goes on.
             let _ = updates.try_send(update);
         }
+    }
+
+    fn wants_seconds(&self) -> bool {
+        self.wants == Wants::Seconds
     }
 }
 
@@ -153,11 +198,12 @@ impl Drop for Threaded {
 fn json(updates: &Receiver<Update>, mut out: impl Write) {
     let mut next_second = 0;
     for update in updates {
-        if let Update::Progress(progress) = &update {
-            if progress.elapsed.as_secs() < next_second {
-                continue;
-            }
-            next_second = progress.elapsed.as_secs() + 1;
+        match &update {
+            Update::Progress(progress) if progress.elapsed.as_secs() < next_second => continue,
+            Update::Progress(progress) => next_second = progress.elapsed.as_secs() + 1,
+            Update::Log { .. } => {}
+            // The page's, which has its own door.
+            Update::Second(_) => continue,
         }
         let written = serde_json::to_string(&update).map(|line| writeln!(out, "{line}"));
         if !matches!(written, Ok(Ok(()))) {

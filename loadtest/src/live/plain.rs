@@ -11,6 +11,7 @@ pub(super) fn draw(stage: &Stage, updates: &Receiver<Update>, mut out: impl Writ
     let mut next_second = 0;
     for update in updates {
         let line = match update {
+            Update::Second(_) => continue,
             Update::Log { elapsed, text } => format!("[{:>6.1}s] {text}", elapsed.as_secs_f64()),
             Update::Progress(progress) => {
                 if progress.elapsed.as_secs() < next_second {

@@ -2,7 +2,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::frame::{Shown, Stage};
+use super::second::{NodeNow, Second};
 use super::{Progress, Update, json, plain, tui};
+use crate::measure::outcome::Row;
 use crate::scenario::{Overrides, load};
 
 fn stage() -> Stage {
@@ -56,22 +58,64 @@ fn the_frame_says_where_the_run_is_and_how_warm_the_cluster_is() {
     );
     assert_eq!(lines[1], "✓ fill   ✓ steady   ▶ resize ████████░░░░░░░░ 50 %");
     assert_eq!(
-        lines[3],
+        lines[4],
         "  hit rate   82.4 %  █                       warm 86.6 % (−4.2 pp)  predicted 82.6 %"
     );
     assert_eq!(
-        lines[4],
+        lines[5],
         "  backend    706     ████░░░░░░░░░░░░░░░░    of 4 k reads/s"
     );
     assert_eq!(
-        lines[5],
+        lines[6],
         "  requests   4.01 k  per second   240,123 so far   p99 1.9 ms"
     );
     assert_eq!(
-        lines[6],
+        lines[7],
         "  cluster    5 of 5 nodes   errors 0   dropped 0   wrong values 0"
     );
-    assert_eq!(lines[8], "  60.0s  add node5");
+    assert_eq!(lines[9], "  60.0s  add node5");
+}
+
+#[test]
+fn the_frame_says_whether_all_is_well_and_which_node_is_not() {
+    let node = |name: &str, up, hits| NodeNow {
+        node: name.into(),
+        up,
+        member: true,
+        gets: 1000,
+        hits,
+        items: 5140,
+        ..NodeNow::default()
+    };
+    let mut shown = Shown::new(&stage());
+    shown.take(Update::Second(Box::new(Second {
+        row: Row {
+            t: 61.0,
+            hit_rate: Some(0.86),
+            ..Row::default()
+        },
+        warm: Some(0.866),
+        nodes: vec![
+            node("node1", true, 850),
+            node("node2", false, 850),
+            node("node5", true, 100),
+        ],
+        ..Second::default()
+    })));
+    shown.take(Update::Progress(progress(61.0)));
+    let lines = text(&shown, 100);
+    assert!(lines[2].starts_with("WARM  86.0 % of the gets hit"), "{lines:#?}");
+    let tells = |start: &str, part: &str| {
+        let line = lines.iter().find(|line| line.trim_start().starts_with(start));
+        assert!(
+            line.is_some_and(|line| line.contains(part)),
+            "{start}: {part}: {lines:#?}"
+        );
+    };
+    tells("node1", "85.0 %");
+    tells("node1", "5,140 items");
+    tells("node2", "DOWN");
+    tells("node5", "COLD");
 }
 
 #[test]

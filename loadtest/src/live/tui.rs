@@ -14,7 +14,7 @@ const WIDTH_DEFAULT: usize = 80;
 
 pub(super) fn draw(stage: &Stage, updates: &Receiver<Update>, mut out: impl Write) {
     let colours = std::env::var_os("NO_COLOR").is_none();
-    let mut shown = Shown::default();
+    let mut shown = Shown::new(stage);
     let mut drawn = 0;
     loop {
         match updates.recv_timeout(REDRAW) {

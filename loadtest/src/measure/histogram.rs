@@ -4,6 +4,7 @@
 use hdrhistogram::Histogram;
 
 use super::outcome::{Latency, Percentiles};
+use super::so_far::Cumulative;
 
 /// Longest latency told apart, µs: a minute. Longer ones count as this.
 const HIGHEST_US: u64 = 60_000_000;
@@ -53,6 +54,30 @@ impl Micros {
     #[must_use]
     pub fn max(&self) -> u64 {
         self.0.max()
+    }
+
+    /// How many were at most each of `bounds_us` (ascending), with their count and sum.
+    #[must_use]
+    pub fn cumulative(&self, bounds_us: &[u64]) -> Cumulative {
+        let mut counts = vec![0; bounds_us.len()];
+        let mut sum_us = 0.0;
+        for step in self.0.iter_recorded() {
+            let (value, count) = (step.value_iterated_to(), step.count_at_value());
+            sum_us += self.0.median_equivalent(value) as f64 * count as f64;
+            if let Some(bucket) = counts.get_mut(bounds_us.partition_point(|bound| *bound < value)) {
+                *bucket += count;
+            }
+        }
+        let mut below = 0;
+        for count in &mut counts {
+            below += *count;
+            *count = below;
+        }
+        Cumulative {
+            counts,
+            count: self.count(),
+            sum_seconds: sum_us / 1e6,
+        }
     }
 
     #[must_use]
@@ -111,7 +136,7 @@ impl Latencies {
 
 #[cfg(test)]
 mod tests {
-    use super::Latencies;
+    use super::{Latencies, Micros};
 
     #[test]
     fn response_is_lag_and_service_together() {
@@ -134,6 +159,21 @@ mod tests {
         let mut twice = latencies.clone();
         twice.add(&latencies);
         assert_eq!(twice.lag.count(), 2000);
+    }
+
+    #[test]
+    fn buckets_count_everything_up_to_their_bound() {
+        let mut micros = Micros::default();
+        for us in [90, 100, 101, 5_000, 7_000_000] {
+            micros.record(us * 1000);
+        }
+        let told = micros.cumulative(&[100, 1_000, 10_000]);
+        assert_eq!((told.counts, told.count), (vec![2, 3, 4], 5));
+        assert!(
+            (told.sum_seconds - 7.005_291).abs() < 0.01,
+            "{}",
+            told.sum_seconds
+        );
     }
 
     #[test]

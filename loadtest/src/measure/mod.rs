@@ -6,4 +6,5 @@ pub mod miss_reason;
 pub mod outcome;
 pub mod recorder;
 pub mod recovery;
+pub mod so_far;
 pub mod theory;

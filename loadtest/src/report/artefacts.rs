@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{card, csv, html};
+use super::{card, csv, hgrm, html, junit, markdown};
 use crate::clock;
 use crate::measure::outcome::{Outcome, SCHEMA_VERSION};
 
@@ -92,23 +92,63 @@ impl Artefacts {
     /// # Errors
     /// A file could not be written; those before it stand.
     pub fn write(&self, outcome: &Outcome, scenario_toml: &str) -> Result<(), ArtefactError> {
-        let json = serde_json::to_string(outcome).map_err(|error| ArtefactError::Write {
-            path: self.folder.join("run.json"),
-            source: error.into(),
-        })?;
-        self.put("run.json", &(json + "\n"))?;
+        write_json(&self.folder.join("run.json"), outcome)?;
         self.put("summary.txt", &card::text(outcome))?;
         self.put("report.html", &html::page(outcome, scenario_toml))?;
         self.put("series.csv", &csv::series(&outcome.series))?;
         self.put("requests.csv", &csv::series(&outcome.request_series))?;
         self.put("nodes.csv", &csv::nodes(outcome))?;
         self.put("misses.csv", &csv::misses(outcome))?;
-        self.put("events.csv", &csv::events(outcome))
+        self.put("events.csv", &csv::events(outcome))?;
+        self.put("summary.md", &markdown::text(outcome))?;
+        self.put("junit.xml", &junit::text(outcome))?;
+        self.put("env.json", &environment(outcome))?;
+        write_histograms(&self.folder, outcome)
     }
 
     fn put(&self, name: &str, text: &str) -> Result<(), ArtefactError> {
         write(&self.folder.join(name), text)
     }
+}
+
+/// Writes run.json.
+///
+/// # Errors
+/// It could not be written.
+pub fn write_json(path: &Path, outcome: &Outcome) -> Result<(), ArtefactError> {
+    let json = serde_json::to_string(outcome).map_err(|error| ArtefactError::Write {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    write(path, &(json + "\n"))
+}
+
+/// What it ran on, for a machine to compare.
+fn environment(outcome: &Outcome) -> String {
+    let told = serde_json::json!({"seed": outcome.seed, "environment": outcome.environment, "cluster": outcome.cluster});
+    format!("{told:#}\n")
+}
+
+/// One `.hgrm` per phase and kind of latency; `all` is the whole run.
+fn write_histograms(folder: &Path, outcome: &Outcome) -> Result<(), ArtefactError> {
+    for latency in &outcome.latency {
+        let phase = if latency.phase.is_empty() {
+            "all"
+        } else {
+            &latency.phase
+        };
+        for (kind, percentiles) in [
+            ("response", &latency.response),
+            ("service", &latency.service),
+            ("lag", &latency.lag),
+        ] {
+            if percentiles.count > 0 {
+                let path = folder.join(format!("{kind}-{}.hgrm", slug(phase)));
+                write(&path, &hgrm::text(percentiles))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file.

@@ -2,14 +2,20 @@
 
 mod artefacts;
 mod card;
+pub mod compare;
 mod csv;
-mod html;
+pub mod glossary;
+mod hgrm;
+pub(crate) mod html;
+mod junit;
+mod markdown;
 pub mod number;
 pub mod table;
 mod verdict;
-mod words;
+pub(crate) mod words;
 
-pub use artefacts::{ArtefactError, Artefacts, read, write};
+pub use artefacts::{ArtefactError, Artefacts, read, write, write_json};
 pub use card::text as end_card;
-pub use html::page as html_page;
+pub use html::{comparison as comparison_page, page as html_page};
+pub use junit::text as junit_xml;
 pub use verdict::Verdict;

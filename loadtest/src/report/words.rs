@@ -6,7 +6,7 @@ use crate::measure::outcome::{EventCard, MissCounts, Outcome, Recovery};
 
 /// The first thing a reader sees: is all well, and why.
 #[must_use]
-pub(super) fn headline(outcome: &Outcome) -> String {
+pub(crate) fn headline(outcome: &Outcome) -> String {
     let (held, all) = score(outcome);
     let expectations = match all {
         0 => "No expectation was set for this run.".to_owned(),

@@ -12,6 +12,7 @@ mod outside;
 mod phases;
 mod plan;
 mod progress;
+mod seconds;
 mod tell;
 
 use std::cell::RefCell;
@@ -67,6 +68,8 @@ struct Run<'a> {
     phase: usize,
     phase_started: (Nanos, u64),
     last_told: (Nanos, u64),
+    /// Rows of the series that an observer has been told.
+    rows_told: usize,
     hit_rate: Option<f64>,
     random: Random,
     interrupted: bool,
@@ -155,6 +158,7 @@ impl<'a> Run<'a> {
             phase: 0,
             phase_started: (0, 0),
             last_told: (0, 0),
+            rows_told: 0,
             hit_rate: None,
             random: stream(scenario.seed, "events", 0),
             interrupted: false,

@@ -49,6 +49,7 @@ impl Run<'_> {
         drop(core);
         self.last_told = (now, done);
         self.stage.observer.update(Update::Progress(progress));
+        self.tell_seconds();
     }
 
     /// Share of the phase that is done, as far as it is known.

@@ -2,6 +2,7 @@
 //! and again from every event. Told the time; never asks for it.
 
 mod found;
+mod so_far;
 
 use super::histogram::{Latencies, Micros};
 use super::miss_reason::Reason;

@@ -2,6 +2,7 @@
 
 use super::esc;
 use crate::measure::outcome::Outcome;
+use crate::report::glossary::TERMS;
 use crate::report::number::{UNKNOWN, bytes, count, millis, percent, seconds};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::{PHASE_METRICS, RUN_METRICS};
@@ -152,53 +153,10 @@ fn environment(outcome: &Outcome) -> String {
 }
 
 fn glossary() -> String {
-    let terms = [
-        (
-            "warm, cold",
-            "A cluster with its working set in memory; one without it yet.",
-        ),
-        (
-            "hit rate",
-            "Hits / (hits + misses). Errors are in neither; the effective hit rate counts them as not-hit.",
-        ),
-        ("window", "One second, or a fixed number of gets."),
-        ("warm baseline", "Mean over the baseline phase before the event."),
-        (
-            "affected keys",
-            "Keys whose owner changed, or whose owner lost its memory, at the latest event. All others are the control group.",
-        ),
-        (
-            "back to 95 %",
-            "First window at or above 0.95 × warm that stays there for three windows.",
-        ),
-        (
-            "backend peak",
-            "Highest second of backing-store reads over the baseline’s mean.",
-        ),
-        (
-            "miss debt",
-            "Σ (warm − hit rate) · gets from event to recovery: the extra reads the event cost.",
-        ),
-        (
-            "keys moved, requests moved",
-            "Share of keys whose owner changed; the same with each key weighted by its requests.",
-        ),
-        (
-            "response, service, lag",
-            "Done − intended start; done − sent; sent − intended start.",
-        ),
-        (
-            "miss reasons",
-            "First that fits: error, compulsory (never stored in this run), invalidated (deleted), expired, node_cold (owner lost its memory), remapped (other owner), evicted (space).",
-        ),
-        (
-            "invalid run",
-            "The generator was late (p99 above 10 ms) or dropped more than 0.1 % of arrivals: the figures describe it, not the cluster.",
-        ),
-    ];
-    let terms = terms
-        .map(|(term, meaning)| format!("<dt>{term}</dt><dd>{meaning}</dd>"))
-        .concat();
+    let terms: String = TERMS
+        .iter()
+        .map(|term| format!("<dt>{}</dt><dd>{}</dd>", term.word, term.meaning))
+        .collect();
     let names = RUN_METRICS
         .iter()
         .map(|metric| (metric.name.to_owned(), metric.meaning))

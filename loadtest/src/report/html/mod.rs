@@ -2,7 +2,9 @@
 //! hit-rate drawing are there without JavaScript, which only makes the charts live.
 
 mod appendix;
+pub(crate) mod assets;
 mod cards;
+mod compare;
 mod data;
 mod escape;
 mod nodes;
@@ -10,15 +12,13 @@ mod svg;
 mod tables;
 mod top;
 
+pub use compare::page as comparison;
+
+use assets::{CHARTS, SCRIPT, STYLE, UPLOT_SCRIPT, UPLOT_STYLE};
 use escape::esc;
 
 use crate::measure::outcome::{Outcome, Row};
 use crate::scenario::Scenario;
-
-const STYLE: &str = include_str!("assets/report.css");
-const SCRIPT: &str = include_str!("assets/report.js");
-const UPLOT_STYLE: &str = include_str!("../../../vendor/uplot-1.6.32/uPlot.min.css");
-const UPLOT_SCRIPT: &str = include_str!("../../../vendor/uplot-1.6.32/uPlot.iife.min.js");
 
 /// The whole page. `scenario_toml` is shown in the appendix; empty if it is not known.
 #[must_use]
@@ -48,7 +48,7 @@ pub fn page(outcome: &Outcome, scenario_toml: &str) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n\
          <title>{title}</title>\n<style>{UPLOT_STYLE}{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
          <script type=\"application/json\" id=\"run\">{data}</script>\n\
-         <script>{UPLOT_SCRIPT}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+         <script>{UPLOT_SCRIPT}</script>\n<script>{CHARTS}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
         title = esc(&format!(
             "{} · {}",
             outcome.scenario,

@@ -6,20 +6,12 @@
   const one = (id) => document.getElementById(id);
   root.classList.add("scripted");
 
-  const color = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
+  const { color, trim, percent, short, millis, decades, line, legend } = Charts;
   const columns = { t: data.time, r: data.requests };
   const state = { x: data.byRequests ? "r" : "t", zoomY: false, shares: false, phase: 0, range: null };
   const charts = [];
 
   // ---- numbers ----
-  const trim = (value, digits) => String(Number(value.toFixed(digits)));
-  const percent = (v) => (v == null ? "–" : (v * 100).toFixed(1) + " %");
-  const short = (v) => {
-    if (v == null) return "–";
-    const a = Math.abs(v);
-    return a >= 1e9 ? trim(v / 1e9, 1) + " G" : a >= 1e6 ? trim(v / 1e6, 1) + " M" : a >= 1e4 ? trim(v / 1e3, 1) + " k" : trim(v, a < 10 ? 1 : 0);
-  };
-  const millis = (v) => (v == null ? "–" : v >= 1000 ? trim(v / 1000, 2) + " s" : v >= 1 ? trim(v, 1) + " ms" : trim(v * 1000, 0) + " µs");
   const atX = (v) => (v == null ? "–" : state.x === "t" ? trim(v, 1) + " s" : short(v) + " gets");
 
   // ---- what all charts over the run share ----
@@ -41,36 +33,11 @@
         });
         ctx.restore();
       }],
-      draw: [(u) => {
-        const ctx = u.ctx, scale = devicePixelRatio, labelled = u.over.closest("#chart-hit");
-        let labelEnd = -Infinity;
-        ctx.save();
-        ctx.font = "600 " + 11 * scale + "px system-ui, sans-serif"; ctx.textAlign = "left";
-        data.events.forEach((event, index) => {
-          const x = u.valToPos(event[state.x], "x", true);
-          if (x < u.bbox.left - 1 || x > u.bbox.left + u.bbox.width + 1) return;
-          ctx.strokeStyle = color("event"); ctx.globalAlpha = 0.65; ctx.lineWidth = scale; ctx.setLineDash([2 * scale, 3 * scale]);
-          ctx.beginPath(); ctx.moveTo(x, u.bbox.top - 4 * scale); ctx.lineTo(x, u.bbox.top + u.bbox.height); ctx.stroke();
-          ctx.globalAlpha = 1;
-          if (labelled) {
-            const text = event.label.slice(0, 32), width = ctx.measureText(text).width;
-            const start = Math.min(Math.max(x - width / 2, u.bbox.left), u.bbox.left + u.bbox.width - width);
-            if (start > labelEnd) { ctx.fillStyle = color("ink"); ctx.fillText(text, start, u.bbox.top - 9 * scale); labelEnd = start + width + 10 * scale; }
-          }
-        });
-        ctx.restore();
-      }],
+      draw: [Charts.eventLines(() => data.events.map((event) => ({ label: event.label, x: event[state.x] })), (u) => u.over.closest("#chart-hit"))],
     },
   };
 
-  const decades = (_, ticks) => ticks.map((v) => (Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-6 ? v : null));
-  const axes = (yValues, yLabel, log) => {
-    const base = { stroke: color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: color("rule"), width: 1 }, ticks: { stroke: color("rule"), width: 1, size: 4 } };
-    return [
-      { ...base, grid: { show: false }, values: (_, ticks) => ticks.map(short), label: state.x === "t" ? "seconds since the start" : "gets since the start", labelSize: 18, labelFont: "11px system-ui, sans-serif", size: 30 },
-      { ...base, ...(log ? { filter: decades, grid: { ...base.grid, filter: decades }, ticks: { ...base.ticks, filter: decades } } : {}), values: (_, ticks) => ticks.map((v) => (v == null ? "" : yValues(v))), size: 62, label: yLabel, labelSize: 16, labelFont: "11px system-ui, sans-serif" },
-    ];
-  };
+  const axes = (yValues, yLabel, log) => Charts.axes(state.x === "t" ? "seconds since the start" : "gets since the start", yValues, yLabel, log);
 
   const mount = (id, height, build) => {
     const holder = one(id);
@@ -92,15 +59,13 @@
         axes: axes(y.format, y.label, y.log),
         series: [{ label: state.x === "t" ? "at" : "after", value: (_, v) => atX(v) }, ...series],
         cursor: { sync: { key: "run" }, drag: { x: true, y: false }, points: { size: 6 } },
-        legend: { live: true, markers: { dash: (u, i) => (u.series[i].dash ? (u.series[i].dash[0] < 4 ? "dotted" : "dashed") : "solid") } },
+        legend,
         plugins: [frames],
         bands,
         ...extra,
       },
       values: [columns[state.x][state.x], ...values],
     }));
-
-  const line = (label, name, format, more) => ({ label, stroke: color(name), width: 1.4, value: (_, v) => format(v), points: { show: false }, spanGaps: false, ...more });
 
   // ---- charts ----
   const hitRate = () => {
