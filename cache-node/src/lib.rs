@@ -13,6 +13,7 @@ pub mod embedded;
 mod execute;
 mod metrics;
 mod node;
+mod persist;
 mod server;
 mod session;
 mod stats;

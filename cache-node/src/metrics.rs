@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use crate::counters::Totals;
 use crate::node::Node;
+use crate::persist::Restored;
 use crate::stats::cpu_times;
 use crate::store::StoreCounters;
 
@@ -23,6 +24,14 @@ struct Sample {
     memory_limit_bytes: u64,
     threads: usize,
     draining: bool,
+    restored: Option<Restored>,
+}
+
+impl Sample {
+    fn restore_was(&self, outcome: &str) -> f64 {
+        let is = self.restored.is_some_and(|restored| restored.outcome == outcome);
+        f64::from(u8::from(is))
+    }
 }
 
 /// How a metric is read off a sample.
@@ -43,6 +52,7 @@ impl Metrics {
         let mut register = Register::default();
         with_local_recorder(&recorder, || {
             register.ours();
+            register.restart();
             register.exporters(version);
         });
         Self {
@@ -67,6 +77,7 @@ impl Metrics {
             memory_limit_bytes: node.memory_limit_bytes.load(Ordering::Relaxed),
             threads: node.config.threads,
             draining: node.is_draining(),
+            restored: node.folder.as_ref().map(|folder| folder.restored),
         };
         self.counters
             .iter()
@@ -264,6 +275,45 @@ impl Register {
         );
     }
 
+    /// What the start found of the run before; all zero without `--persist`.
+    fn restart(&mut self) {
+        describe_gauge!(
+            "cache_node_restore",
+            "1 for what the last start found to restore: warm, first (nothing there yet), or why it began empty."
+        );
+        let outcomes: [(&'static str, Read<f64>); 7] = [
+            ("warm", |s| s.restore_was("warm")),
+            ("first", |s| s.restore_was("first")),
+            ("unclean", |s| s.restore_was("unclean")),
+            ("version", |s| s.restore_was("version")),
+            ("config", |s| s.restore_was("config")),
+            ("clock", |s| s.restore_was("clock")),
+            ("damaged", |s| s.restore_was("damaged")),
+        ];
+        for (outcome, value) in outcomes {
+            self.gauges
+                .push((gauge!("cache_node_restore", "outcome" => outcome), value));
+        }
+        self.gauge(
+            "cache_node_restored_items",
+            None,
+            "Items that the start restored.",
+            |s| float(s.restored.map_or(0, |restored| restored.items)),
+        );
+        self.gauge(
+            "cache_node_restored_bytes",
+            Some(Unit::Bytes),
+            "Bytes that the start read to restore them.",
+            |s| float(s.restored.map_or(0, |restored| restored.bytes)),
+        );
+        self.gauge(
+            "cache_node_restore_seconds",
+            Some(Unit::Seconds),
+            "Time that the start took to restore them.",
+            |s| s.restored.map_or(0.0, |restored| restored.took.as_secs_f64()),
+        );
+    }
+
     /// memcached_exporter's names.
     fn exporters(&mut self, version: &str) {
         describe_counter!(
@@ -361,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_scrape_tells_our_names_and_the_exporters() {
-        let node = Node::new(Config::embedded(), Clock::manual(UnixSeconds(1_700_000_000)));
+        let node = Node::new(Config::embedded(), Clock::manual(UnixSeconds(1_700_000_000))).unwrap();
         node.workers[0].counters.get_hits.add(7);
         let text = Metrics::new("1.6.40").render(&node);
         for line in [

@@ -10,12 +10,15 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::{Counters, Totals};
+use crate::persist::{self, Folder, PersistError};
 use crate::store::{Store, StoreConfig};
 
 /// One node.
 pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// Where the store outlives this process, if it shall.
+    pub(crate) folder: Option<Folder>,
     /// Asked by [`Node::refresh_clock`]; everybody else reads what that noted.
     clock: Clock,
     now: AtomicU64,
@@ -36,6 +39,14 @@ pub(crate) struct Node {
     baseline: Mutex<Totals>,
 }
 
+/// Why a node cannot be made of its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The folder that the store outlives a process in.
+    #[error(transparent)]
+    Persist(#[from] PersistError),
+}
+
 /// What one worker lets the others see.
 #[derive(Default)]
 pub(crate) struct WorkerState {
@@ -46,22 +57,28 @@ pub(crate) struct WorkerState {
 }
 
 impl Node {
-    pub(crate) fn new(config: Config, clock: Clock) -> Self {
+    pub(crate) fn new(config: Config, clock: Clock) -> Result<Self, NodeError> {
         let now = clock.now();
-        let store = Store::new(
-            StoreConfig {
-                memory_limit_bytes: config.memory_limit_bytes,
-                item_size_max_bytes: config.item_size_max_bytes,
-                shards: None,
-                segment_bytes: None,
-                evict: config.evict,
-                threads: config.threads,
-            },
-            now,
-        );
+        let store_config = StoreConfig {
+            memory_limit_bytes: config.memory_limit_bytes,
+            item_size_max_bytes: config.item_size_max_bytes,
+            shards: None,
+            segment_bytes: None,
+            evict: config.evict,
+            threads: config.threads,
+        };
+        // Last of all that may fail: what is taken from the folder is there no more.
+        let (store, folder) = match &config.persist {
+            Some(path) => {
+                let (store, folder) = persist::open(path, &store_config, now)?;
+                (store, Some(folder))
+            }
+            None => (Store::new(store_config, now), None),
+        };
         let workers = (0..config.threads).map(|_| WorkerState::default()).collect();
-        Self {
+        Ok(Self {
             store,
+            folder,
             clock,
             now: AtomicU64::new(now.0),
             started: now,
@@ -73,7 +90,15 @@ impl Node {
             draining: AtomicBool::new(false),
             baseline: Mutex::default(),
             config,
+        })
+    }
+
+    /// Puts the store where the next start will find it, if there is such a place. Nobody may use it any more.
+    pub(crate) fn save(&self) -> Result<(), NodeError> {
+        if let Some(folder) = &self.folder {
+            folder.save(&self.store, self.clock.now(), Clock::system().now())?;
         }
+        Ok(())
     }
 
     /// The current second, as last noted. Items expire by whole seconds; asking the system for each batch of requests

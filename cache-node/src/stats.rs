@@ -148,6 +148,11 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
         .line("hearth_ghost_hits", store.ghost_hits)
         .line("hearth_protocol_errors", ever.protocol_errors)
         .line("hearth_protocol_closes", ever.protocol_closes);
+    if let Some(folder) = &node.folder {
+        lines
+            .line("hearth_restore", folder.restored.outcome)
+            .line("hearth_restored_items", folder.restored.items);
+    }
 }
 
 /// `stats settings`.
@@ -168,6 +173,9 @@ pub(crate) fn settings(node: &Node, out: &mut BytesMut) {
     lines
         .line("verbosity", node.verbosity.load(Ordering::Relaxed))
         .line("oldest", 0);
+    if let Some(folder) = &config.persist {
+        lines.line("memory_file", folder.display());
+    }
     lines.line("evictions", if config.evict { "on" } else { "off" });
     match &config.unix {
         Some(unix) => lines

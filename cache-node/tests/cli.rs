@@ -151,7 +151,6 @@ fn memcached_flags_we_do_not_have_are_named() {
         (&["-S"], "-S (--enable-sasl)"),
         (&["-Y", "file"], "-Y (--auth-file)"),
         (&["-Z"], "-Z (--enable-ssl)"),
-        (&["-e", "/dev/shm/x"], "-e (--memory-file)"),
         (&["-C"], "-C (--disable-cas)"),
         (&["-U", "11211"], "-U (--udp-port)"),
         (&["-B", "binary"], "-B binary"),

@@ -17,6 +17,7 @@ mod pipelining;
 mod rehearsal;
 mod reload;
 mod replication;
+mod restart;
 mod routing;
 mod runbook;
 mod topology;

@@ -81,6 +81,9 @@ struct Flags {
     /// Largest item, in bytes or with k, m, g [default: 1m]
     #[arg(short = 'I', long = "max-item-size", value_name = "SIZE")]
     max_item_size: Option<String>,
+    /// Folder, on tmpfs or disk, that items stay in while the node is down: a stop in order saves, the next start takes
+    #[arg(short = 'e', long, visible_alias = "memory-file", value_name = "DIR")]
+    persist: Option<PathBuf>,
     /// Client connections at once [default: 1024]
     #[arg(short, long, allow_negative_numbers = true, value_name = "NUM")]
     conn_limit: Option<i64>,
@@ -172,8 +175,6 @@ struct Foreign {
     auth_file: Option<String>,
     #[arg(short = 'Z', long = "enable-ssl", hide = true)]
     ssl: bool,
-    #[arg(short = 'e', long = "memory-file", hide = true, value_name = "FILE")]
-    memory_file: Option<String>,
     #[arg(short = 'C', long = "disable-cas", hide = true)]
     disable_cas: bool,
     #[arg(short = 'D', long = "stat-key-prefix", hide = true, value_name = "CHAR")]
@@ -252,11 +253,6 @@ impl Flags {
                 "restrict access by network or unix socket",
             ),
             (foreign.ssl, "-Z (--enable-ssl)", "put a TLS proxy in front"),
-            (
-                foreign.memory_file.is_some(),
-                "-e (--memory-file)",
-                "a restart begins with an empty cache",
-            ),
             (
                 foreign.disable_cas,
                 "-C (--disable-cas)",
@@ -346,6 +342,7 @@ impl Flags {
                 Err(_has_a_unit) => text,
             }),
             max_item_size: self.max_item_size,
+            persist: self.persist,
             evict: given(self.disable_evictions, false),
             conn_limit: self.conn_limit,
             threads: self.threads,

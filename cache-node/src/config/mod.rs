@@ -27,6 +27,9 @@ pub struct Config {
     pub memory_limit_bytes: u64,
     /// Largest item, key included, bytes (`-I`). Default 1 MiB, as memcached.
     pub item_size_max_bytes: u64,
+    /// Folder that the store is kept in between a stop in order and the next start (`--persist`, `-e`). Default none:
+    /// every start is cold.
+    pub persist: Option<PathBuf>,
     /// False: a full cache refuses to store instead of evicting (`-M`). Default true.
     pub evict: bool,
     /// Client connections at once (`-c`); one more is told so and closed. Default 1024, as memcached.
@@ -85,6 +88,7 @@ impl Default for Config {
             admin: None,
             memory_limit_bytes: 64 << 20,
             item_size_max_bytes: 1 << 20,
+            persist: None,
             evict: true,
             connections_max: 1024,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub(super) admin: Option<String>,
     pub(super) memory_limit: Option<String>,
     pub(super) max_item_size: Option<String>,
+    pub(super) persist: Option<PathBuf>,
     pub(super) evict: Option<bool>,
     pub(super) conn_limit: Option<i64>,
     pub(super) threads: Option<i64>,
@@ -78,6 +79,7 @@ impl Raw {
             admin: self.admin.or(below.admin),
             memory_limit: self.memory_limit.or(below.memory_limit),
             max_item_size: self.max_item_size.or(below.max_item_size),
+            persist: self.persist.or(below.persist),
             evict: self.evict.or(below.evict),
             conn_limit: self.conn_limit.or(below.conn_limit),
             threads: self.threads.or(below.threads),
@@ -138,6 +140,7 @@ impl Raw {
             }
             config.item_size_max_bytes = half;
         }
+        config.persist = self.persist;
         config.evict = self.evict.unwrap_or(true);
         if let Some(connections) = self.conn_limit {
             config.connections_max = count("conn-limit (-c)", connections, 1..=1_000_000)?;

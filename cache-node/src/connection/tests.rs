@@ -28,7 +28,7 @@ fn connect(width: usize, change: impl FnOnce(&mut Config)) -> Served {
         ..Config::embedded()
     };
     change(&mut config);
-    let node = Arc::new(Node::new(config, Clock::manual(UnixSeconds(1_700_000_000))));
+    let node = Arc::new(Node::new(config, Clock::manual(UnixSeconds(1_700_000_000))).unwrap());
     let client = Arc::new(Client::new(
         Peer::Unix {
             path: Arc::new("/test".into()),

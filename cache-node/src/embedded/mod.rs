@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +14,9 @@ use tracing::{info, warn};
 
 pub use crate::config::{Config, ConfigError, UnixSocket};
 use crate::config::{Invocation, parse_args};
+use crate::node::Node;
+pub use crate::node::NodeError;
+pub use crate::persist::PersistError;
 pub use crate::server::StartError;
 use crate::server::{self, Bound};
 pub use crate::ttl::{Jitter, JitterMode};
@@ -76,7 +80,8 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         .name("cache-node".to_owned())
         .spawn(move || {
             let stop = || async { drop(stopped.await) };
-            if let Err(error) = server::serve(bound, |_| {}, stop, std::future::pending) {
+            let served = server::serve(bound, |_| {}, stop, std::future::pending);
+            if let Err(error) = served.and_then(|node| Ok(node.save()?)) {
                 tracing::error!(%error, "embedded node failed");
             }
         });
@@ -91,6 +96,9 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
 
 /// Exit code of a command line, file or environment that cannot be served.
 const BAD_CONFIG: u8 = 2;
+
+/// Exit code of a node that served and stopped in order, but could not save its store for the next start.
+const NOT_SAVED: u8 = 1;
 
 /// The whole `cache-node` program; `args` begins with the program's name.
 pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -113,9 +121,16 @@ pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             "these memcached options change nothing here"
         );
     }
-    match run(config) {
+    let node = match run(config) {
+        Ok(node) => node,
+        Err(error) => return refuse(&error),
+    };
+    match node.save() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error),
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(NOT_SAVED)
+        }
     }
 }
 
@@ -124,7 +139,7 @@ fn refuse(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(BAD_CONFIG)
 }
 
-fn run(config: Config) -> Result<(), StartError> {
+fn run(config: Config) -> Result<Arc<Node>, StartError> {
     let (user, pid_file) = (config.user.clone(), config.pid_file.clone());
     let bound = server::bind(config)?;
     if let Some(path) = &pid_file {
@@ -133,7 +148,10 @@ fn run(config: Config) -> Result<(), StartError> {
     }
     if let Some(user) = &user {
         // Before any thread starts: privileges belong to threads, and new ones inherit them.
-        privileges::become_user(user)?;
+        privileges::become_user(user, bound.node.folder.as_ref())?;
+    }
+    if let Some(folder) = &bound.node.folder {
+        folder.probe().map_err(NodeError::from)?;
     }
     let served = server::serve(bound, announce, stop_signal, stop_signal);
     if let Some(path) = &pid_file {

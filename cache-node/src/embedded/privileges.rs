@@ -5,10 +5,12 @@ use std::io;
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
+use crate::node::NodeError;
+use crate::persist::Folder;
 use crate::server::StartError;
 
-/// Becomes `user` if we are root; anybody else stays who they are, as memcached does.
-pub(super) fn become_user(user: &str) -> Result<(), StartError> {
+/// Becomes `user`, who gets the `folder`, if we are root; anybody else stays who they are, as memcached does.
+pub(super) fn become_user(user: &str, folder: Option<&Folder>) -> Result<(), StartError> {
     if !geteuid().is_root() {
         return Ok(());
     }
@@ -20,6 +22,9 @@ pub(super) fn become_user(user: &str) -> Result<(), StartError> {
             io::Error::other("there is no such user"),
         )
     })?;
+    if let Some(folder) = folder {
+        folder.give_to(uid, gid).map_err(NodeError::from)?;
+    }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let become_it = || {
         set_thread_groups(&[])?;

@@ -39,7 +39,7 @@ pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
     let unix = config
         .unix
         .clone()
-        .map(|unix| Ok((unix_listener(&unix, config.backlog)?, unix)))
+        .map(|unix| unix_listener(&unix, config.backlog).map(|listener| (listener, unix)))
         .transpose()?;
     let admin = config.admin.map(|address| {
         listener(address, 128, Sharing::Alone).map_err(|error| StartError::listen(address, error))
@@ -47,7 +47,7 @@ pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
     let admin = admin.transpose()?;
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     config.listen.clone_from(&addresses);
-    let node = Arc::new(Node::new(config, Clock::system()));
+    let node = Arc::new(Node::new(config, Clock::system())?);
     Ok(Bound {
         node,
         addresses,

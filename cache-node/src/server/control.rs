@@ -26,13 +26,13 @@ const TICK_BITES: usize = 64;
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Runs the node on this and its own threads until `stop` is done, then drains. `started` is called once clients can
-/// be served; `hurry` is asked for again while draining and cuts it short.
+/// be served; `hurry` is asked for again while draining and cuts it short. Answers the node, which nobody uses any more.
 pub(crate) fn serve<S, H>(
     bound: Bound,
     started: impl FnOnce(&Bound),
     stop: impl FnOnce() -> S,
     hurry: impl FnOnce() -> H,
-) -> Result<(), StartError>
+) -> Result<Arc<Node>, StartError>
 where
     S: Future<Output = ()>,
     H: Future<Output = ()>,
@@ -49,7 +49,7 @@ where
         }
         node.draining.store(true, Ordering::Relaxed);
         drain(&node, workers, hurry()).await;
-        Ok(())
+        Ok(node)
     })
 }
 

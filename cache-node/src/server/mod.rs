@@ -14,7 +14,7 @@ pub(crate) use bind::bind;
 pub(crate) use control::serve;
 
 use crate::config::UnixSocket;
-use crate::node::Node;
+use crate::node::{Node, NodeError};
 
 /// Why a node did not start; one line that names the address or limit.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum StartError {
         /// The path.
         path: PathBuf,
     },
+    /// The node cannot be made of what it was told.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The operating system refused something else.
     #[error("cannot {what}: {source}")]
     System {

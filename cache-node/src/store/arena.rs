@@ -33,21 +33,21 @@ impl Loc {
 
 /// Frames by number, bytes by position (frame number times frame size, plus offset).
 pub(super) struct Arena {
-    extents: Vec<Extent>,
+    pub(super) extents: Vec<Extent>,
     frame_shift: u32,
     extent_shift: u32,
     /// The bits of a position within its extent.
     extent_mask: usize,
     /// Frames given back, to be used again before fresh ones: fresh ones are not resident yet.
-    free: Vec<u32>,
+    pub(super) free: Vec<u32>,
     /// Frames below this number have been handed out at least once.
-    made: u32,
+    pub(super) made: u32,
     /// Frames that may be in use at a time.
     limit: u32,
 }
 
 /// One piece of memory from the system. Zeroed by it, so pages never written are not resident.
-struct Extent {
+pub(super) struct Extent {
     bytes: Box<[u8]>,
     /// Bytes skipped so that lines are aligned.
     skew: usize,
@@ -58,6 +58,10 @@ impl Extent {
         let bytes = vec![0; len_bytes + LINE_BYTES].into_boxed_slice();
         let skew = bytes.as_ptr().align_offset(LINE_BYTES).min(LINE_BYTES);
         Self { bytes, skew }
+    }
+
+    pub(super) fn bytes_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
+        &mut self.bytes[self.skew + offset..][..len]
     }
 }
 
@@ -114,10 +118,19 @@ impl Arena {
         let frame = self.made;
         let extent = (frame as usize) << self.frame_shift >> self.extent_shift;
         if extent == self.extents.len() {
-            self.extents.push(Extent::new(1 << self.extent_shift));
+            self.extents.push(self.new_extent());
         }
         self.made += 1;
         Some(frame)
+    }
+
+    /// Memory for the frames after those there is memory for.
+    pub(super) fn new_extent(&self) -> Extent {
+        Extent::new(1 << self.extent_shift)
+    }
+
+    pub(super) fn frames_per_extent(&self) -> usize {
+        1 << (self.extent_shift - self.frame_shift)
     }
 
     pub(super) fn give_back(&mut self, frame: u32) {

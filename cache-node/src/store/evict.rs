@@ -82,6 +82,13 @@ impl Reclaim {
         }
     }
 
+    /// Forgets which segments it was about to empty, and answers which those are.
+    pub(super) fn put_down(&mut self) -> Vec<u32> {
+        let mut frames = std::mem::take(&mut self.over);
+        frames.extend(self.cursor.take().map(|cursor| cursor.frame));
+        frames
+    }
+
     /// A flush made segments over: look at all of them again.
     pub(super) fn look_again(&mut self) {
         self.expiry_row = 0;

@@ -8,7 +8,7 @@ const GHOST_BYTES: usize = 16;
 
 /// Pages of ghosts, one set per primary bucket of the index, in frames of the arena.
 pub(super) struct Ghosts {
-    pages: Vec<u32>,
+    pub(super) pages: Vec<u32>,
     /// Buckets per page, as a power of two.
     page_shift: u32,
 }
@@ -41,6 +41,11 @@ impl Ghosts {
             }
         }
         true
+    }
+
+    /// Whether there is a page for each of so many buckets.
+    pub(super) fn reaches(&self, buckets: usize) -> bool {
+        buckets.div_ceil(1 << self.page_shift) <= self.pages.len()
     }
 
     /// Gives back the pages beyond `buckets`.

@@ -29,20 +29,20 @@ pub(super) struct Near {
 
 pub(super) struct Index {
     /// Frames that hold the primary buckets, in order.
-    pages: Vec<u32>,
+    pub(super) pages: Vec<u32>,
     /// Frames that hold the overflow buckets.
-    overflow_pages: Vec<u32>,
+    pub(super) overflow_pages: Vec<u32>,
     /// Overflow buckets handed out so far; their numbers start at one.
-    overflow_made: u32,
+    pub(super) overflow_made: u32,
     /// First of the overflow buckets given back; they are linked.
-    overflow_free: u32,
+    pub(super) overflow_free: u32,
     /// Primary buckets.
-    buckets: usize,
+    pub(super) buckets: usize,
     /// The next power of two above `buckets`, less one.
     mask: usize,
     /// Buckets per page, as a power of two.
     page_shift: u32,
-    items: usize,
+    pub(super) items: usize,
     /// Entries of the chains being rewritten.
     scratch: Vec<Entry>,
     moved: Vec<Entry>,
@@ -52,9 +52,18 @@ impl Index {
     /// An index with one bucket. The arena must have two frames for it and its ghosts.
     pub(super) fn new(arena: &mut Arena, ghosts: &mut Ghosts) -> Self {
         let page = arena.take().expect("a new arena has frames");
-        let index = Self {
-            pages: vec![page],
-            overflow_pages: Vec::new(),
+        let index = Self::of_pages(arena, vec![page], Vec::new());
+        assert!(ghosts.reach(arena, 0), "a new arena has frames");
+        ghosts.clear(arena, 0);
+        *arena.line_mut(index.primary(arena, 0)) = [0; LINE_BYTES];
+        index
+    }
+
+    /// An index of one bucket in these pages.
+    pub(super) fn of_pages(arena: &Arena, pages: Vec<u32>, overflow_pages: Vec<u32>) -> Self {
+        Self {
+            pages,
+            overflow_pages,
             overflow_made: 0,
             overflow_free: 0,
             buckets: 1,
@@ -63,11 +72,22 @@ impl Index {
             items: 0,
             scratch: Vec::new(),
             moved: Vec::new(),
-        };
-        assert!(ghosts.reach(arena, 0), "a new arena has frames");
-        ghosts.clear(arena, 0);
-        *arena.line_mut(index.primary(arena, 0)) = [0; LINE_BYTES];
-        index
+        }
+    }
+
+    /// Sets the number of primary buckets, which are there already.
+    pub(super) fn set_buckets(&mut self, buckets: usize) {
+        self.buckets = buckets;
+        self.mask = buckets.next_power_of_two() - 1;
+    }
+
+    /// Whether there are pages for all buckets, and for no more.
+    pub(super) fn is_within_its_pages(&self) -> bool {
+        let pages_for = |buckets: usize| buckets.div_ceil(1 << self.page_shift);
+        self.buckets > 0
+            && pages_for(self.buckets) == self.pages.len()
+            && pages_for(self.overflow_made as usize) == self.overflow_pages.len()
+            && self.overflow_free <= self.overflow_made
     }
 
     pub(super) fn items(&self) -> usize {
@@ -274,8 +294,7 @@ impl Index {
         if !ghosts.reach(arena, new) {
             return;
         }
-        self.buckets = new + 1;
-        self.mask = self.buckets.next_power_of_two() - 1;
+        self.set_buckets(new + 1);
         *arena.line_mut(self.primary(arena, new)) = [0; LINE_BYTES];
         let old = new & (self.mask >> 1);
         ghosts.split(arena, old, new);
@@ -311,8 +330,7 @@ impl Index {
         self.collect_chain(arena, into);
         self.collect_chain(arena, last);
         let mut entries = std::mem::take(&mut self.scratch);
-        self.buckets = last;
-        self.mask = self.buckets.next_power_of_two() - 1;
+        self.set_buckets(last);
         self.write_chain(arena, into, &entries);
         entries.clear();
         self.scratch = entries;

@@ -21,8 +21,8 @@ const PIECE_CLASS: usize = CLASSES - 1;
 
 /// Values of one shard that lie in pieces.
 pub(super) struct LargeTable {
-    rows: Vec<Row>,
-    unused: Vec<u32>,
+    pub(super) rows: Vec<Row>,
+    pub(super) unused: Vec<u32>,
     /// Bytes of values being written, or dead and still being read: they cannot be evicted.
     pub(super) pinned_bytes: usize,
     /// Bytes of all values.
@@ -41,22 +41,22 @@ pub(super) struct Row {
     /// The cell of its item; none while it is being written and when it is dead.
     pub(super) head: Loc,
     /// Being written: no item has it yet.
-    staged: bool,
+    pub(super) staged: bool,
     /// Readers that copy it outside the lock.
-    readers: u32,
+    pub(super) readers: u32,
 }
 
-/// A row that stands for no value.
-const UNUSED: Row = Row {
-    pieces: Vec::new(),
-    len: 0,
-    hash: 0,
-    head: Loc::NONE,
-    staged: false,
-    readers: 0,
-};
-
 impl Row {
+    /// A row that stands for no value.
+    pub(super) const UNUSED: Self = Self {
+        pieces: Vec::new(),
+        len: 0,
+        hash: 0,
+        head: Loc::NONE,
+        staged: false,
+        readers: 0,
+    };
+
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a value is below 4 GiB, a piece above 1 KiB"
@@ -90,7 +90,7 @@ impl LargeTable {
             hash,
             len,
             staged: true,
-            ..UNUSED
+            ..Row::UNUSED
         };
         self.pinned_bytes += len;
         self.bytes += len;
@@ -221,8 +221,16 @@ impl Shard {
         }
     }
 
+    /// Drops a value that no item has, whoever wrote or read it.
+    pub(super) fn free_if_ownerless(&mut self, row: u32) {
+        let value = self.large.row(row);
+        if value.head.is_none() && (value.staged || !value.pieces.is_empty()) {
+            self.free_pieces(row);
+        }
+    }
+
     fn free_pieces(&mut self, row: u32) {
-        let value = std::mem::replace(self.large.row_mut(row), UNUSED);
+        let value = std::mem::replace(self.large.row_mut(row), Row::UNUSED);
         for loc in &value.pieces {
             let header = Header::read(self.arena.tail(loc.pos()));
             debug_assert!(header.has(LARGE) && !header.has(DEAD));

@@ -7,6 +7,7 @@ mod bucket;
 mod evict;
 mod geometry;
 mod ghost;
+mod image;
 mod index;
 mod item;
 mod large;
@@ -33,6 +34,8 @@ pub use api::{
     StoreError, Updated, Value, Visit,
 };
 use geometry::Geometry;
+pub use image::Malformed;
+pub(crate) use image::{Head, Misfit, RestoredShard, ShardReader, WordsIn, WordsOut, in_parallel};
 use index::Near;
 use item::Handle;
 use shard::{Found, Shard, Sought};
@@ -57,6 +60,9 @@ const BITE: usize = 64;
 /// A bounded store of items. Shared by reference between threads.
 pub struct Store {
     shards: Box<[Padded]>,
+    config: StoreConfig,
+    /// What the hasher was made from.
+    seeds: [u64; 4],
     hasher: ahash::RandomState,
     epoch: UnixSeconds,
     geometry: Geometry,
@@ -81,12 +87,13 @@ impl Store {
     /// An empty store; `now` fixes the zero of its seconds and the first of its cas uniques.
     #[must_use]
     pub fn new(config: StoreConfig, now: UnixSeconds) -> Self {
-        Self::with_hasher(&config, now, ahash::RandomState::new())
+        Self::with_seeds(&config, now, rand::random())
     }
 
     /// With a hasher whose seeds are known, so that a run can be repeated.
-    fn with_hasher(config: &StoreConfig, now: UnixSeconds, hasher: ahash::RandomState) -> Self {
+    fn with_seeds(config: &StoreConfig, now: UnixSeconds, seeds: [u64; 4]) -> Self {
         let geometry = Geometry::new(config);
+        let hasher = image::hasher(seeds);
         // The hasher's seeds are drawn anew for each store.
         let cas_base = hasher.hash_one(now.0) >> (u64::BITS - CAS_START_BITS);
         let shards = (0..geometry.shards)
@@ -99,10 +106,23 @@ impl Store {
                 )))
             })
             .collect();
+        let epoch = UnixSeconds(now.0.saturating_sub(EPOCH_LEAD));
+        Self::assemble(config, geometry, seeds, epoch, shards)
+    }
+
+    fn assemble(
+        config: &StoreConfig,
+        geometry: Geometry,
+        seeds: [u64; 4],
+        epoch: UnixSeconds,
+        shards: Box<[Padded]>,
+    ) -> Self {
         Self {
             shards,
-            hasher,
-            epoch: UnixSeconds(now.0.saturating_sub(EPOCH_LEAD)),
+            config: config.clone(),
+            seeds,
+            hasher: image::hasher(seeds),
+            epoch,
             geometry,
             limit_bytes: AtomicU64::new(config.memory_limit_bytes),
             tick_shard: AtomicUsize::new(0),

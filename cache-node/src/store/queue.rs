@@ -17,7 +17,7 @@ pub(super) const NONE: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Links {
     prev: u32,
-    next: u32,
+    pub(super) next: u32,
 }
 
 impl Links {
@@ -30,6 +30,8 @@ impl Links {
 /// Rows that can be threaded into queues.
 pub(super) trait Linked {
     fn links(&mut self) -> &mut Links;
+    /// The row behind this one in its queue.
+    fn next(&self) -> u32;
 }
 
 /// One queue: oldest first.
@@ -47,6 +49,12 @@ impl Fifo {
 
     pub(super) fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
+    }
+
+    /// All of them, from the oldest.
+    pub(super) fn iter<R: Linked>(self, rows: &[R]) -> impl Iterator<Item = u32> {
+        let listed = |row: u32| (row != NONE).then_some(row);
+        std::iter::successors(listed(self.oldest), move |&row| listed(rows[row as usize].next()))
     }
 
     pub(super) fn push(&mut self, rows: &mut [impl Linked], row: u32) {
@@ -82,6 +90,10 @@ mod tests {
     impl Linked for Links {
         fn links(&mut self) -> &mut Links {
             self
+        }
+
+        fn next(&self) -> u32 {
+            self.next
         }
     }
 

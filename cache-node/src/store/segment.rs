@@ -35,44 +35,51 @@ pub(super) struct Segment {
     pub(super) live: u32,
     /// When the last of its items expires; `u32::MAX` if one never does.
     pub(super) last_expiry: u32,
-    links: Links,
+    pub(super) links: Links,
     pub(super) state: State,
     pub(super) queue: Queue,
-    class: u8,
+    pub(super) class: u8,
 }
 
 impl Linked for Segment {
+    fn next(&self) -> u32 {
+        self.links.next
+    }
+
     fn links(&mut self) -> &mut Links {
         &mut self.links
     }
 }
 
-const UNUSED: Segment = Segment {
-    seq: 0,
-    used: 0,
-    live: 0,
-    last_expiry: 0,
-    links: Links::ALONE,
-    state: State::Unused,
-    queue: Queue::Small,
-    class: 0,
-};
+impl Segment {
+    /// The row of a frame that is no segment.
+    pub(super) const UNUSED: Self = Self {
+        seq: 0,
+        used: 0,
+        live: 0,
+        last_expiry: 0,
+        links: Links::ALONE,
+        state: State::Unused,
+        queue: Queue::Small,
+        class: 0,
+    };
+}
 
 /// All segments of a shard.
 pub(super) struct Log {
     /// By frame.
-    rows: Vec<Segment>,
+    pub(super) rows: Vec<Segment>,
     fifos: [Fifo; 2],
-    active: [[u32; CLASSES]; 2],
-    next_seq: u64,
+    pub(super) active: [[u32; CLASSES]; 2],
+    pub(super) next_seq: u64,
     /// Segments opened before this one were flushed.
-    flushed_below: u64,
+    pub(super) flushed_below: u64,
     /// Added to every cas unique made here.
-    cas_base: u64,
+    pub(super) cas_base: u64,
     /// Segments in use.
-    segments: u32,
+    pub(super) segments: u32,
     /// Segments in use, by queue.
-    by_queue: [u32; 2],
+    pub(super) by_queue: [u32; 2],
 }
 
 impl Log {
@@ -114,6 +121,16 @@ impl Log {
         self.fifos[queue as usize].oldest()
     }
 
+    /// The segments that wait in a queue, from the oldest.
+    pub(super) fn sealed(&self, queue: Queue) -> impl Iterator<Item = u32> {
+        self.fifos[queue as usize].iter(&self.rows)
+    }
+
+    /// Makes a sealed segment the youngest of a queue.
+    pub(super) fn line_up(&mut self, queue: Queue, frame: u32) {
+        self.fifos[queue as usize].push(&mut self.rows, frame);
+    }
+
     /// Bytes left in the segment being filled.
     pub(super) fn room(&self, arena: &Arena, queue: Queue, class: usize) -> usize {
         match self.active[queue as usize][class] {
@@ -151,7 +168,7 @@ impl Log {
 
     fn open(&mut self, frame: u32, queue: Queue, class: usize) {
         if self.rows.len() <= frame as usize {
-            self.rows.resize(frame as usize + 1, UNUSED);
+            self.rows.resize(frame as usize + 1, Segment::UNUSED);
         }
         #[expect(clippy::cast_possible_truncation, reason = "there are four classes")]
         let class_byte = class as u8;
@@ -160,7 +177,7 @@ impl Log {
             state: State::Active,
             queue,
             class: class_byte,
-            ..UNUSED
+            ..Segment::UNUSED
         };
         self.next_seq += 1;
         self.segments += 1;

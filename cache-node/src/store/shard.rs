@@ -29,7 +29,7 @@ pub(super) struct Shard {
     pub(super) reclaim: Reclaim,
     pub(super) counters: StoreCounters,
     /// The second at which everything stored so far is to be gone.
-    flush_at: Option<u32>,
+    pub(super) flush_at: Option<u32>,
     hasher: RandomState,
     pub(super) evict: bool,
     pub(super) item_bytes_max: usize,
@@ -73,12 +73,25 @@ impl Shard {
         let mut arena = Arena::new(geometry.frame_bytes, geometry.extent_bytes, frames);
         let mut ghosts = Ghosts::new(&arena);
         let index = Index::new(&mut arena, &mut ghosts);
+        let log = Log::new(frames, cas_base);
+        Self::of_parts(config, arena, index, ghosts, log, LargeTable::new(), hasher)
+    }
+
+    pub(super) fn of_parts(
+        config: &StoreConfig,
+        arena: Arena,
+        index: Index,
+        ghosts: Ghosts,
+        log: Log,
+        large: LargeTable,
+        hasher: RandomState,
+    ) -> Self {
         Self {
             index,
             ghosts,
-            log: Log::new(frames, cas_base),
-            large: LargeTable::new(),
-            reclaim: Reclaim::new(frames),
+            log,
+            large,
+            reclaim: Reclaim::new(arena.limit()),
             counters: StoreCounters::default(),
             flush_at: None,
             hasher,

@@ -45,7 +45,7 @@ impl Talk {
             ..Limits::default()
         };
         Self {
-            node: Node::new(config, Clock::manual(START)),
+            node: Node::new(config, Clock::manual(START)).unwrap(),
             session: Session::new(limits),
             rng: SmallRng::seed_from_u64(7),
         }

@@ -3,6 +3,7 @@
 mod cas;
 mod eviction;
 mod expiry;
+mod image;
 mod large;
 mod model;
 mod threads;

@@ -10,6 +10,7 @@ use super::super::{
     Body, CasPatch, Change, Item, NewItem, Patch, Read, Seconds, Store, StoreConfig, StoreError,
 };
 use super::START;
+use super::image::{image, restore};
 
 /// What the map says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +36,13 @@ struct Run {
     value_len_max: usize,
     flush_at: Option<Seconds>,
     misses_by_eviction: u64,
+    config: StoreConfig,
+    restarts: u32,
 }
 
 impl Run {
     fn new(seed: u64, config: StoreConfig, keys: u32, value_len_max: usize) -> Self {
-        let hasher = ahash::RandomState::with_seeds(seed, 1, 2, 3);
-        let store = Store::with_hasher(&config, START, hasher);
+        let store = Store::with_seeds(&config, START, [seed, 1, 2, 3]);
         let now = store.seconds(START);
         let rng = SmallRng::seed_from_u64(seed);
         let map = HashMap::new();
@@ -54,6 +56,8 @@ impl Run {
             value_len_max,
             flush_at: None,
             misses_by_eviction: 0,
+            config,
+            restarts: 0,
         }
     }
 
@@ -103,6 +107,9 @@ impl Run {
             }
             self.forget_gone();
         }
+        if self.rng.random_ratio(1, 3000) {
+            self.restart();
+        }
         let key = self.rng.random_range(0..self.keys);
         match self.rng.random_range(0..1000) {
             0..400 => self.check_get(key),
@@ -119,6 +126,17 @@ impl Run {
             997..999 => self.check_many(),
             _ => self.flush(),
         }
+    }
+
+    /// The store goes on from its image, in what could be another process.
+    fn restart(&mut self) {
+        let at = self.store.unix_seconds(self.now);
+        let (before, image) = (self.store.counters(), image(&self.store));
+        self.store = restore(&image, &self.config, at)
+            .unwrap_or_else(|refused| panic!("seed {}: an image is refused: {refused:?}", self.seed));
+        assert_eq!(self.store.seconds(at), self.now, "seed {}", self.seed);
+        assert_eq!(self.store.counters().items, before.items, "seed {}", self.seed);
+        self.restarts += 1;
     }
 
     fn flush(&mut self) {
@@ -443,6 +461,7 @@ impl Run {
             self.seed
         );
         assert_eq!(total, self.map.len());
+        assert!(self.restarts > 0, "seed {}", self.seed);
         self
     }
 }
