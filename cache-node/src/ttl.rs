@@ -61,3 +61,84 @@ impl Jitter {
         Exptime((ttl - reach + pick).clamp(1, Exptime::RELATIVE_MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::SmallRng;
+    use rand::{Rng as _, SeedableRng as _};
+
+    use super::*;
+
+    const DRAWS: usize = 50_000;
+
+    /// Kolmogorov and Smirnov's statistic: how far the shares of TTLs up to each whole second are from those of a
+    /// uniform distribution over `first..=last`, at most.
+    fn distance_from_uniform(ttls: &[i64], first: i64, last: i64) -> f64 {
+        let mut sorted = ttls.to_vec();
+        sorted.sort_unstable();
+        assert!(
+            sorted[0] >= first && sorted[sorted.len() - 1] <= last,
+            "within reach"
+        );
+        let count = |n: usize| f64::from(u32::try_from(n).unwrap());
+        let seconds = f64::from(i32::try_from(last - first + 1).unwrap());
+        (first..=last)
+            .map(|ttl| {
+                let seen = count(sorted.partition_point(|&other| other <= ttl)) / count(sorted.len());
+                let wanted = f64::from(i32::try_from(ttl - first + 1).unwrap()) / seconds;
+                (seen - wanted).abs()
+            })
+            .fold(0.0, f64::max)
+    }
+
+    /// Farther away than this is a uniform distribution once in a thousand times.
+    fn bound(draws: usize) -> f64 {
+        1.95 / f64::from(u32::try_from(draws).unwrap()).sqrt()
+    }
+
+    fn drawn(jitter: Jitter, ttl: i64, seed: u64) -> Vec<i64> {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        (0..DRAWS)
+            .map(|_| jitter.apply(Exptime(ttl), rng.next_u32()).0)
+            .collect()
+    }
+
+    #[test]
+    fn ttls_are_uniform_over_all_that_is_within_reach() {
+        for (seed, ttl) in (0..).zip([20, 60, 300, 3600, 86_400, 1_000_000]) {
+            for (permille, mode) in [
+                (100, JitterMode::Symmetric),
+                (100, JitterMode::Early),
+                (500, JitterMode::Symmetric),
+            ] {
+                let reach = ttl * i64::from(permille) / 1000;
+                let last = if mode == JitterMode::Early {
+                    ttl
+                } else {
+                    ttl + reach
+                };
+                let ttls = drawn(Jitter { permille, mode }, ttl, seed);
+                let distance = distance_from_uniform(&ttls, ttl - reach, last);
+                assert!(
+                    distance < bound(DRAWS),
+                    "{ttl} s by {permille} permille, {mode:?}: {distance}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_bound_tells_a_distribution_that_is_not_uniform() {
+        let jitter = Jitter {
+            permille: 100,
+            mode: JitterMode::Symmetric,
+        };
+        // The mean of two draws: more in the middle, the same ends.
+        let (one, two) = (drawn(jitter, 3600, 1), drawn(jitter, 3600, 2));
+        let middling: Vec<i64> = one.iter().zip(&two).map(|(one, two)| (one + two) / 2).collect();
+        assert!(distance_from_uniform(&middling, 3240, 3960) > 10.0 * bound(DRAWS));
+        // One in twenty seconds of the spread is missing at its end.
+        let tilted: Vec<i64> = one.iter().map(|ttl| ttl - (ttl - 3240) / 20).collect();
+        assert!(distance_from_uniform(&tilted, 3240, 3960) > bound(DRAWS));
+    }
+}
