@@ -17,7 +17,8 @@ mod workload;
 const USAGE: &str = "\
 store memory              bytes of memory per item, above key and value; memory when full and churning
 store speed [ITEMS]       CPU time per operation
-store pause [ITEMS]       histogram of one operation's CPU time, evicting and overwriting
+store pause [ITEMS [SEGMENT_BYTES|all]]
+                          histogram of one operation's CPU time, filling, evicting and overwriting
 store count OPERATION     runs one operation often, to be counted by callgrind
 store hits WORKLOAD MB..  hit rate at a budget of resident memory, beside memcached if that is installed;
                           workloads: zipf80 zipf99 zipf120 wonders drift overwrite ttl trace:FILE";
@@ -36,6 +37,7 @@ fn main() {
         ["speed", items] => speed::measure(number(items)),
         ["pause"] => pause::measure(10_000_000, None),
         ["pause", items] => pause::measure(number(items), None),
+        ["pause", items, "all"] => pause::measure_all(items),
         ["pause", items, segment_bytes] => pause::measure(number(items), Some(number(segment_bytes))),
         ["count", operation] => speed::count(operation),
         ["hits", workload, ref budgets @ ..] => hits::compare(workload, budgets),

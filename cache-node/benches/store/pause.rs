@@ -2,7 +2,7 @@
 
 use cache_node::store::{Read, Store, StoreConfig};
 
-use crate::support::{START, key_of, set, thread_nanos};
+use crate::support::{START, key_of, run_anew, set, thread_nanos};
 
 /// Counts by nanoseconds, in steps of an eighth of a power of two.
 struct Histogram {
@@ -25,6 +25,17 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
+    /// One line per doubling that has anything in it.
+    fn print(&self) {
+        for (power, counts) in self.counts.chunks(8).enumerate() {
+            let count: u64 = counts.iter().sum();
+            if count > 0 {
+                let from = (1_u64 << power) as f64 / 1000.0;
+                println!("    {from:>9.3} to {:>9.3} us {count:>10}", from * 2.0);
+            }
+        }
+    }
+
     fn quantile(&self, share: f64) -> f64 {
         let total: u64 = self.counts.iter().sum();
         let mut seen = 0;
@@ -35,6 +46,19 @@ impl Histogram {
             }
         }
         self.max as f64 / 1000.0
+    }
+}
+
+/// The longest that a pause may be: one in ten thousand operations, and ever.
+const BAR_P9999_MICROS: f64 = 50.0;
+const BAR_MAX_MICROS: f64 = 1000.0;
+
+/// Measures with segments of every size that a configuration may name, each in a process of its own.
+pub(crate) fn measure_all(items: &str) {
+    for shift in 12..=22 {
+        let segment_bytes = 1 << shift;
+        println!("segments of {} KiB", segment_bytes >> 10);
+        print!("{}", run_anew(&["pause", items, &segment_bytes.to_string()]));
     }
 }
 
@@ -69,7 +93,10 @@ pub(crate) fn measure(items: usize, segment_bytes: Option<usize>) {
         for share in [0.5, 0.99, 0.999, 0.9999, 0.99999] {
             print!(" {:<7.2}", histogram.quantile(share));
         }
-        println!(" {:.1}", histogram.max as f64 / 1000.0);
+        let max = histogram.max as f64 / 1000.0;
+        let kept = histogram.quantile(0.9999) <= BAR_P9999_MICROS && max <= BAR_MAX_MICROS;
+        println!(" {max:.1}{}", if kept { "" } else { "  MISSED" });
+        histogram.print();
     };
     let len_of = |number: u64| 50 + (number.wrapping_mul(0x9e37_79b9) >> 7) as usize % 100;
     phase("filling", items, &mut |store, number| {
