@@ -8,10 +8,11 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::config::PoolView;
 use crate::config::reload::Keeper;
 use crate::metrics;
@@ -33,6 +34,8 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(page))
         .route("/topology", get(topology).post(change))
+        .route("/spool", get(spool))
+        .route("/spool/forgive", post(forgive))
         .with_state(admin)
 }
 
@@ -95,6 +98,72 @@ fn pool(view: &PoolView, shared: &Shared) -> Value {
         .as_ref()
         .map_or_else(|| "replicated".to_owned(), |topology| topology.hash.to_string());
     json!({"name": view.pool.name, "hash": hash, "servers": servers})
+}
+
+/// What replicas are owed.
+async fn spool(State(admin): State<Admin>) -> Response {
+    let debts = &admin.shared.debts;
+    let (disk_bytes, write_error) = debts.disk();
+    let now = clock::unix().as_secs();
+    let replicas: Vec<Value> = debts
+        .statements()
+        .iter()
+        .map(|statement| {
+            let replica = &statement.replica;
+            json!({
+                "pool": replica.pool,
+                "server": replica.server,
+                "owed": statement.depth,
+                "bytes": statement.bytes,
+                "everything": statement.everything,
+                "oldest_seconds": statement.oldest_unix.map(|since| now.saturating_sub(since)),
+                "told_other_routers": statement.announced,
+                "marked_by_other_routers": replica.marked.load(Ordering::Relaxed),
+                "readable": replica.is_readable(),
+                "paid_total": statement.totals.paid,
+                "refused_total": statement.totals.refused,
+            })
+        })
+        .collect();
+    let told = json!({
+        "durable": debts.are_durable(),
+        "router": debts.router_id,
+        "limit_bytes": debts.terms.limit_bytes,
+        "disk_bytes": disk_bytes,
+        "write_error": write_error,
+        "replicas": replicas,
+    });
+    answer(StatusCode::OK, &told)
+}
+
+/// Whose debts are to be forgotten: for a server that was emptied, or whose router will not come back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forgive {
+    pool: Option<String>,
+    server: String,
+}
+
+async fn forgive(State(admin): State<Admin>, body: Bytes) -> Response {
+    let complain = |why: String| answer(StatusCode::BAD_REQUEST, &json!({"error": why}));
+    let wanted: Forgive = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => return complain(error.to_string()),
+    };
+    let debts = &admin.shared.debts;
+    let found: Vec<_> = debts
+        .statements()
+        .into_iter()
+        .map(|statement| statement.replica)
+        .filter(|replica| replica.server == wanted.server)
+        .filter(|replica| wanted.pool.as_ref().is_none_or(|pool| *pool == replica.pool))
+        .collect();
+    if found.is_empty() {
+        return complain(format!("server: no replica {:?}", wanted.server));
+    }
+    let forgiven: u64 = found.iter().map(|replica| debts.forgive(replica)).sum();
+    tracing::warn!(server = wanted.server, forgiven, "debts forgiven by an operator");
+    answer(StatusCode::OK, &json!({"forgiven": forgiven}))
 }
 
 /// A change of one pool.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::debt::spool::SyncPolicy;
+
 /// A memcached proxy: consistent hashing, replicated pools, failover, live configuration.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "router", version, about, max_term_width = 110)]
@@ -59,6 +61,27 @@ pub struct Options {
     /// Requests that may wait for one server's replies, per worker; more are refused.
     #[arg(long, default_value_t = 65_536, value_name = "N")]
     pub max_inflight: usize,
+    /// Keep what replicas missed (deletes, and sets as deletes) in this folder until they have been told. Without it
+    /// a delete that misses a replica is an error, and what sets missed is forgotten when the router ends.
+    #[arg(long, visible_alias = "async-dir", value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// When spooled debts are forced to the disk: `off` survives any end of the process, `each` a power loss too.
+    #[arg(long, default_value = "off", value_name = "WHEN")]
+    pub spool_sync: SyncPolicy,
+    /// What replicas may be owed altogether; beyond it writes that miss a replica are errors.
+    #[arg(long, default_value = "256MiB", value_parser = bytes, value_name = "SIZE")]
+    pub spool_limit: usize,
+    /// Deletes per second and replica when paying a replica that is back.
+    #[arg(long, default_value_t = 50_000, value_name = "N")]
+    pub replay_rate: u32,
+    /// How long a replica has to answer, with nothing sent to it left without an answer, before it is paid: the time in
+    /// which it has dealt with everything that was sent to it before.
+    #[arg(long, default_value = "500ms", value_parser = duration, value_name = "TIME")]
+    pub settle: Duration,
+    /// How long a look for what other routers owe a replica is good for, and how long the first write that misses a
+    /// replica waits so that they have looked. The same in all routers of a pool; 0ms if there is only one router.
+    #[arg(long, default_value = "300ms", value_parser = duration, value_name = "TIME")]
+    pub read_lease: Duration,
     /// Longest value taken from a client (`64KiB`, `1MiB`, memcached's `1m`).
     #[arg(short = 'I', long, default_value = "16MiB", value_parser = bytes, value_name = "SIZE")]
     pub max_value: usize,

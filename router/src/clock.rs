@@ -15,3 +15,9 @@ pub(crate) fn unix() -> Duration {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
 }
+
+/// Microseconds since the process first asked: what threads compare with each other.
+pub(crate) fn micros() -> u64 {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(now);
+    u64::try_from(now().duration_since(*START).as_micros()).unwrap_or(u64::MAX)
+}

@@ -7,8 +7,12 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+
+use crate::debt::Replica;
 use crate::reply::Reply;
 use crate::request::{Expect, Op, OwnedRequest};
 use crate::route::Answer;
@@ -26,7 +30,7 @@ pub(crate) struct Flow {
     pub expect: Expect,
     pub quiet: bool,
     /// What a miss would say.
-    pub note: bytes::Bytes,
+    pub note: Bytes,
 }
 
 /// The replies of a flow's legs, by the order in which they were sent; taken when read.
@@ -41,9 +45,19 @@ pub(crate) struct Outgoing {
     pub request: Rc<OwnedRequest>,
 }
 
+/// A debt to be kept before the flow goes on.
+#[derive(Debug)]
+pub(crate) struct Owing {
+    pub flow: Id<Flow>,
+    pub leg: u32,
+    pub replica: Arc<Replica>,
+    pub key: Bytes,
+}
+
 /// What flows ask of their worker.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
+    pub owing: RefCell<Vec<Owing>>,
     pub outgoing: RefCell<Vec<Outgoing>>,
     pub failovers: std::cell::Cell<u64>,
 }
@@ -75,6 +89,23 @@ impl Caller {
             leg,
             to,
             request,
+        });
+        Leg {
+            legs: Rc::clone(&self.legs),
+            leg: leg as usize,
+        }
+    }
+
+    /// Has `replica` owed a delete of `key`; the future is there when that is kept. A failure says that it is not.
+    pub(crate) fn owe(&self, replica: &Arc<Replica>, key: &Bytes) -> Leg {
+        let mut legs = self.legs.borrow_mut();
+        let leg = u32::try_from(legs.len()).expect("a flow has few legs");
+        legs.push(None);
+        self.wishes.owing.borrow_mut().push(Owing {
+            flow: self.flow,
+            leg,
+            replica: Arc::clone(replica),
+            key: key.clone(),
         });
         Leg {
             legs: Rc::clone(&self.legs),

@@ -7,6 +7,7 @@ mod admin;
 mod args;
 mod clock;
 mod config;
+mod debt;
 pub mod embedded;
 mod flow;
 mod frontend;
@@ -23,3 +24,4 @@ mod upstream;
 mod worker;
 
 pub use args::{FlushPolicy, Options};
+pub use debt::spool::SyncPolicy;

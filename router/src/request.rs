@@ -8,7 +8,7 @@ use crate::upstream::error::UpstreamError;
 use crate::worker::arena::Id;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::encode;
-use protocol::meta::{self, KeyScratch};
+use protocol::meta::{self, Base64Scratch, KeyScratch, MetaKey};
 use protocol::{
     Arith, ArithVerb, Delete, Get, Key, Limits, Request, RequestDecoder, Step, Store, StoreVerb, Touch,
 };
@@ -472,11 +472,35 @@ impl OwnedRequest {
         }
     }
 
-    /// A plain command about the same key: for handles that undo or copy what one server did. `None` if the key
-    /// cannot be written in it.
+    /// A plain command about the same key: for handles that undo or copy what one server did. `None` if no server
+    /// can have such a key.
     pub(crate) fn delete(&self) -> Option<Self> {
-        let key = Key::new(&self.key).ok().filter(|key| key.is_text())?;
-        Some(Self::new(&Single::Delete(Delete { key, noreply: false })))
+        let key = Key::new(&self.key).ok()?;
+        if key.is_text() {
+            return Some(Self::new(&Single::Delete(Delete { key, noreply: false })));
+        }
+        let mut scratch = Base64Scratch::new();
+        let mut wire = BytesMut::new();
+        encode::meta::begin_delete(&mut wire, MetaKey::sendable(key, &mut scratch).ok()?);
+        encode::meta::end(&mut wire);
+        Some(Self {
+            op: Op::Delete,
+            expect: Expect::MetaDelete,
+            wire: wire.freeze(),
+            note: Bytes::new(),
+            ..self.clone()
+        })
+    }
+
+    /// Whether it is carried out only if the item has a certain cas unique, which each server counts for itself.
+    pub(crate) fn has_condition(&self) -> bool {
+        let meta = matches!(
+            self.expect,
+            Expect::MetaDelete | Expect::MetaSet | Expect::MetaArith
+        );
+        let line = memchr::memchr(b'\r', &self.wire).unwrap_or(self.wire.len());
+        let mut words = self.wire[..line].split(|byte| *byte == b' ').skip(2);
+        self.op == Op::Cas || meta && words.any(|word| word.first() == Some(&b'C'))
     }
 }
 

@@ -22,6 +22,8 @@ use crate::clock;
 use crate::config::check::ConfigError;
 use crate::config::reload::{Force, Keeper};
 use crate::config::{self, Config};
+use crate::debt::spool::SpoolError;
+use crate::debt::{Debts, Terms, agents, writer};
 use crate::settings::{ConfigStatus, Settings, Shared};
 use crate::stats::Registry;
 use crate::worker::alarm::Alarm;
@@ -40,6 +42,8 @@ pub(crate) enum StartError {
     Embedded(String),
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: String, source: io::Error },
+    #[error("{0}")]
+    Spool(#[from] SpoolError),
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
@@ -58,6 +62,9 @@ pub(crate) struct Running {
     stop: Stop,
     workers: Vec<JoinHandle<()>>,
     side: Option<JoinHandle<()>>,
+    debts: Arc<Debts>,
+    /// They end when nobody can make or pay debts any more.
+    debtors: Vec<JoinHandle<()>>,
     /// Embedded nodes outlive the workers that ask them.
     nodes: Vec<cache_node::embedded::Handle>,
 }
@@ -122,6 +129,10 @@ impl Running {
         let _ = self.stop.ended.send(true);
         if let Some(side) = self.side.take() {
             let _panicked = side.join();
+        }
+        self.debts.stop();
+        for debtor in self.debtors.drain(..) {
+            let _panicked = debtor.join();
         }
         for node in self.nodes.drain(..) {
             node.shutdown();
@@ -207,6 +218,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         .map_err(|error| place(error, origin.file.as_ref()))?;
     let config = Arc::new(config);
 
+    let (debts, mut debtors) = debts(&options)?;
     let listen = SocketAddr::new(options.listen, options.port);
     let listeners = listener::listeners(listen, threads).map_err(|source| StartError::Listen {
         addr: listen.to_string(),
@@ -235,9 +247,14 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
             last_success_unix: now,
             ..ConfigStatus::default()
         }),
+        debts: Arc::clone(&debts),
         clients: AtomicUsize::new(0),
         alarm: Alarm::start().map_err(StartError::Thread)?,
     });
+    let (agents, paying) = agents::start(Arc::clone(&shared)).map_err(StartError::Thread)?;
+    debtors.push(paying);
+    agents.configure(config.replicated.clone());
+    agents::first_look(&debts, &config.replicated);
     let mut workers = Vec::new();
     let mut mailboxes = Vec::new();
     for (number, listener) in listeners.into_iter().enumerate() {
@@ -251,7 +268,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         drain_timeout: options.drain_timeout,
         ended: watch::Sender::new(false),
     };
-    let keeper = Keeper::new(Arc::clone(&shared), mailboxes, origin.file, origin.text);
+    let keeper = Keeper::new(Arc::clone(&shared), mailboxes, agents, origin.file, origin.text);
     let side = Side {
         admin: admin_listener,
         shared,
@@ -274,8 +291,25 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         stop,
         workers,
         side: Some(side),
+        debts,
+        debtors,
         nodes,
     })
+}
+
+/// What replicas are owed, from before the last end if there is a spool; and the thread that writes it.
+fn debts(options: &Options) -> Result<(Arc<Debts>, Vec<JoinHandle<()>>), StartError> {
+    let terms = Terms {
+        limit_bytes: options.spool_limit as u64,
+        replay_rate: options.replay_rate,
+        settle: options.settle,
+        lease: Some(options.read_lease).filter(|lease| !lease.is_zero()),
+    };
+    let Some(folder) = &options.spool else {
+        return Ok((Debts::in_memory(terms), Vec::new()));
+    };
+    let (debts, writer) = writer::start(folder, options.spool_sync, terms)?;
+    Ok((debts, vec![writer]))
 }
 
 fn embedded_nodes(options: &Options) -> Result<Vec<cache_node::embedded::Handle>, StartError> {

@@ -12,6 +12,7 @@ use crate::args::{FlushPolicy, Options};
 use crate::clock;
 use crate::config::Config;
 use crate::config::check::Defaults;
+use crate::debt::Debts;
 use crate::stats::Registry;
 use crate::upstream::connection;
 use crate::worker::alarm::Alarm;
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     /// The configuration in use.
     pub config: ArcSwap<Config>,
     pub status: Mutex<ConfigStatus>,
+    /// What replicas are owed.
+    pub debts: Arc<Debts>,
     /// Clients of all workers.
     pub clients: AtomicUsize,
     /// Wakes workers for their deadlines.

@@ -20,6 +20,8 @@ mod replication;
 mod restart;
 mod routing;
 mod runbook;
+mod spool;
+mod staleness;
 mod topology;
 mod transcripts;
 

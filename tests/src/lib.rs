@@ -11,9 +11,11 @@ pub mod clock;
 pub mod cluster;
 pub mod eventually;
 pub mod fault;
+pub mod history;
 pub mod load;
 pub mod process;
 pub mod prometheus;
+pub mod replicas;
 pub mod scrape;
 pub mod transcript;
 

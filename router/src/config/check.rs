@@ -7,6 +7,7 @@ use std::time::Duration;
 use cluster::{Placement, Topology, Weight};
 use serde_json::{Map, Value};
 
+use crate::debt::agents::ReplicatedPool;
 use crate::pool::{Destination, GetErrors, NamedAddress};
 use crate::route::hash::{HashSettings, default_kind, read_weights};
 use crate::route::{Blueprint, HANDLES, NOT_YET, destination, hash};
@@ -236,6 +237,14 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// As what holds every key on every server.
+    pub(crate) fn replicated(&self) -> ReplicatedPool {
+        ReplicatedPool {
+            name: self.name.clone(),
+            servers: self.servers.clone(),
+        }
+    }
+
     /// The routes to its servers, in order.
     pub(crate) fn blueprints(&self) -> Vec<Blueprint> {
         self.blueprints.clone()
@@ -269,6 +278,8 @@ pub(crate) struct Checker<'v> {
     definitions: BTreeMap<&'v str, Node<'v>>,
     /// Names on the way to the handle being checked, against circles.
     open: Vec<String>,
+    /// Pools whose servers hold every key.
+    pub replicated: Vec<ReplicatedPool>,
     /// How each pool is hashed, as far as the route told.
     pub placed: BTreeMap<String, HashSettings>,
 }
@@ -283,6 +294,7 @@ impl<'v> Checker<'v> {
             pools: BTreeMap::new(),
             named: BTreeMap::new(),
             open: Vec::new(),
+            replicated: Vec::new(),
             placed: BTreeMap::new(),
         };
         if let Some(handles) = root.get("named_handles") {

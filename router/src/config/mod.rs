@@ -7,6 +7,7 @@ use cluster::Topology;
 use serde_json::{Value, json};
 
 use crate::args::Options;
+use crate::debt::agents::ReplicatedPool;
 use crate::route::{Blueprint, root};
 use check::{Checker, ConfigError, Defaults, Node, Pool};
 
@@ -23,6 +24,8 @@ pub(crate) struct PoolView {
 pub(crate) struct Config {
     pub root: Blueprint,
     pub pools: Vec<PoolView>,
+    /// Pools whose servers hold every key.
+    pub replicated: Vec<ReplicatedPool>,
     /// What it was read from, as plain JSON.
     pub source: Value,
     /// Raised at every change.
@@ -32,12 +35,13 @@ pub(crate) struct Config {
 impl Config {
     /// Checks `source`.
     pub(crate) fn check(source: Value, defaults: &Defaults, epoch: u64) -> Result<Self, ConfigError> {
-        let (root, pools) = {
+        let (root, pools, replicated) = {
             let top = Node::root(&source);
             top.only_supported(&["pools", "route", "routes", "named_handles"], &["macros"])?;
             let mut checker = Checker::new(&source, defaults)?;
             let root = read_root(&top, &mut checker)?;
             let placed = std::mem::take(&mut checker.placed);
+            let replicated = std::mem::take(&mut checker.replicated);
             let pools = checker
                 .pools()
                 .into_iter()
@@ -50,11 +54,12 @@ impl Config {
                     PoolView { pool, topology }
                 })
                 .collect();
-            (root, pools)
+            (root, pools, replicated)
         };
         Ok(Self {
             root,
             pools,
+            replicated,
             source,
             epoch,
         })

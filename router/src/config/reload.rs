@@ -12,6 +12,7 @@ use tracing::{error, info};
 
 use super::Config;
 use crate::clock;
+use crate::debt::agents::Agents;
 use crate::settings::Shared;
 use crate::worker::{Control, Mailbox};
 
@@ -22,6 +23,7 @@ const CONFIRM_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
     workers: Vec<Mailbox>,
+    agents: Agents,
     /// The file, and its text when it was last looked at.
     file: Option<PathBuf>,
     seen: Mutex<Option<String>>,
@@ -34,12 +36,14 @@ impl Keeper {
     pub(crate) fn new(
         shared: Arc<Shared>,
         workers: Vec<Mailbox>,
+        agents: Agents,
         file: Option<PathBuf>,
         seen: Option<String>,
     ) -> Self {
         Self {
             shared,
             workers,
+            agents,
             file,
             seen: Mutex::new(seen),
             changing: Mutex::new(()),
@@ -66,6 +70,8 @@ impl Keeper {
                 return Err(self.failed(&error.to_string()));
             }
         };
+        // First, so that new replicas are looked after when they are first asked.
+        self.agents.configure(config.replicated.clone());
         let (confirm, confirmed) = mpsc::channel();
         for worker in &self.workers {
             worker.send(Control::Configure(Arc::clone(&config), confirm.clone()));

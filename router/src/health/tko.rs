@@ -156,11 +156,16 @@ impl Health {
         let State::Tko { failed_probes, .. } = self.state else {
             return Duration::ZERO;
         };
-        let doubled = PAUSE_MIN.saturating_mul(1 << failed_probes.min(10));
-        doubled
-            .min(PAUSE_MAX)
-            .mul_f64(0.75 + 0.5 * jitter.clamp(0.0, 1.0))
+        pause_after(failed_probes, jitter)
     }
+}
+
+/// How long to wait after so many failures in a row; `jitter` is uniform in 0..1.
+pub(crate) fn pause_after(failures: u32, jitter: f64) -> Duration {
+    let doubled = PAUSE_MIN.saturating_mul(1 << failures.min(10));
+    doubled
+        .min(PAUSE_MAX)
+        .mul_f64(0.75 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::config::check::{Checker, ConfigError, Node};
+use crate::debt::Debts;
 use crate::flow::Caller;
 use crate::pool::Destination;
 use crate::reply::Reply;
@@ -78,6 +79,8 @@ pub(crate) type Blueprint = Arc<dyn Fn(&mut Builder<'_>) -> Handle + Send + Sync
 /// What a worker makes handles with: it knows, or opens, the connection to each server.
 pub(crate) struct Builder<'w> {
     pub connect: &'w mut dyn FnMut(&Arc<Destination>) -> Id<Upstream>,
+    /// What replicas are owed.
+    pub debts: Arc<Debts>,
     /// Handles with a name, made once however often they are referred to.
     pub named: ahash::AHashMap<usize, Handle>,
 }

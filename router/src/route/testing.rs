@@ -63,6 +63,7 @@ impl Recording {
         };
         let mut builder = Builder {
             connect: &mut connect,
+            debts: crate::debt::Debts::for_tests(),
             named: ahash::AHashMap::new(),
         };
         let root = builder.once(&config.root);
@@ -133,6 +134,12 @@ impl Recording {
             if let Poll::Ready(reply) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 asked.push(format!("=> {}", tell(&reply)));
                 return asked.join("\n");
+            }
+            for owing in wishes.owing.take() {
+                let key = String::from_utf8_lossy(&owing.key).into_owned();
+                asked.push(format!("{} is owed {key}", owing.replica.server));
+                legs.borrow_mut()[owing.leg as usize] =
+                    Some(Reply::said(Kind::Ok, protocol::encode::response::OK));
             }
             for leg in wishes.outgoing.take() {
                 let name = self.name(leg.to).to_owned();
@@ -302,9 +309,32 @@ mod stories {
             play("delete k~", [&["NOT_FOUND~"], &["DELETED~"], &["NOT_FOUND~"]]),
             format!("{l}: delete k~\n{f}: delete k~\n{g}: delete k~\n=> DELETED~")
         );
+        assert_eq!(
+            play("delete k~", [&["DELETED~"], &["timeout"], &["DELETED~"]]),
+            format!("{l}: delete k~\n{f}: delete k~\n{g}: delete k~\n{f} is owed k\n=> DELETED~"),
+            "a delete that one replica did not hear of is owed to it"
+        );
         assert!(
-            play("delete k~", [&["DELETED~"], &["timeout"], &["DELETED~"]]).ends_with("=> timeout"),
-            "a delete that one replica did not hear of is no success"
+            play("delete k~", [&["timeout"], &["timeout"], &["timeout"]]).ends_with("=> NOT_FOUND~"),
+            "owed to all is done as far as anybody can see"
+        );
+        assert_eq!(
+            play("set k 0 0 1~x~", [&["timeout"], &["timeout"], &["timeout"]]),
+            format!(
+                "{l}: set k 0 0 1~x~\n{f}: set k 0 0 1~x~\n{g}: set k 0 0 1~x~\n\
+                 {l} is owed k\n{f} is owed k\n{g} is owed k\n=> timeout"
+            ),
+            "a set that may yet be carried out must not be found later"
+        );
+        assert_eq!(
+            play("add k 0 0 1~x~", [&["timeout"], &["STORED~"], &["STORED~"]]),
+            format!("{l}: add k 0 0 1~x~\n{f}: add k 0 0 1~x~\n{g}: set k 0 0 1~x~\n{l} is owed k\n=> STORED~"),
+            "whoever failed to lead is owed what the next one did"
+        );
+        assert_eq!(
+            play("md k C77~", [&["HD~"], &["DELETED~"], &["NOT_FOUND~"]]),
+            format!("{l}: md k C77~\n{f}: delete k~\n{g}: delete k~\n=> HD~"),
+            "a cas unique is the leader's alone"
         );
         assert_eq!(
             play("add k 0 0 1~x~", [&["NOT_STORED~"], &["STORED~"], &["STORED~"]]),

@@ -143,6 +143,10 @@ pub(crate) struct DestinationCounters {
     pub errors: ByError,
     pub bytes_read: Counter,
     pub tkos: Counter,
+    /// Requests given up whose replies may still come: the server may still carry them out.
+    pub given_up: Counter,
+    /// Times the connection closed on requests under way: what was sent may or may not have arrived.
+    pub losses: Counter,
     /// A [`State`] as its number.
     pub state: Counter,
     pub latency: Histogram,
@@ -206,6 +210,19 @@ impl Registry {
             counters: Arc::clone(&counters),
         });
         counters
+    }
+
+    /// What went wrong with a server so far, over all workers, and how many requests it may still carry out though
+    /// nobody waits for them.
+    pub(crate) fn troubles(&self, destination: &Destination) -> (u64, u64) {
+        let destinations = self.destinations.lock();
+        let known = destinations.get(&destination.name).into_iter().flatten();
+        known
+            .filter(|counted| counted.destination.address == destination.address)
+            .fold((0, 0), |(losses, given_up), counted| {
+                let counters = &counted.counters;
+                (losses + counters.losses.get(), given_up + counters.given_up.get())
+            })
     }
 
     /// Forgets a server that left the configuration.

@@ -380,6 +380,9 @@ impl Upstream {
                 Matched::Reply { entry, kind, body } => {
                     used += body.len();
                     self.answered(&entry, kind, now);
+                    if entry.given_up {
+                        self.counters.given_up.sub(1);
+                    }
                     if !entry.given_up && !matches!(entry.to, ReplyTo::Probe) {
                         self.counters.replies.count(kind);
                         self.counters
@@ -478,13 +481,23 @@ impl Upstream {
     }
 
     fn reset(&mut self, link: Link) {
-        self.link = link;
+        let old = std::mem::replace(&mut self.link, link);
+        if let Link::Open(socket) | Link::Probing(socket, _) = old
+            && !self.flight.is_empty()
+        {
+            // What the server has not taken yet it is not to get later: it would come behind newer writes.
+            socket.abort();
+        }
         self.partial = BytesMut::new();
     }
 
     fn abandon(&mut self, error: UpstreamError, sink: &mut impl Sink) {
         self.out = BytesMut::new();
         self.sent = 0;
+        if !self.flight.is_empty() {
+            self.counters.losses.add(1);
+            self.counters.given_up.set(0);
+        }
         let Self {
             flight,
             destination,
@@ -551,6 +564,7 @@ impl Upstream {
         let mut counted = false;
         while let Some((entry, note)) = self.flight.give_up(before) {
             self.counters.errors.count(UpstreamError::Timeout);
+            self.counters.given_up.add(1);
             sink.failed(&self.destination, &entry, note, UpstreamError::Timeout);
             // Requests that ran out together are one sign, not many.
             if !counted {

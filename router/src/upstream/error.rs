@@ -15,6 +15,12 @@ pub(crate) enum UpstreamError {
     /// The server left the configuration before the request could be sent.
     #[error("Server was removed from the configuration")]
     Removed,
+    /// The server has to be told first what it missed: it is not read, and nothing was sent.
+    #[error("Server unavailable: it is owed invalidations")]
+    Owed,
+    /// A replica missed it, and that could not be written down: it may have been carried out on others.
+    #[error("A replica was missed and the invalidation could not be spooled")]
+    NotSpooled,
     /// Sent, perhaps carried out; no reply in time.
     #[error("Reply timeout")]
     Timeout,
@@ -28,15 +34,25 @@ pub(crate) enum UpstreamError {
 
 impl UpstreamError {
     /// Every one, for tables of counters.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Tko,
         Self::Connect,
         Self::Busy,
         Self::Removed,
+        Self::Owed,
+        Self::NotSpooled,
         Self::Timeout,
         Self::Closed,
         Self::Protocol,
     ];
+
+    /// Whether the server may have carried the request out, or may yet.
+    pub(crate) const fn may_have_been_done(self) -> bool {
+        match self {
+            Self::Tko | Self::Connect | Self::Busy | Self::Removed | Self::Owed => false,
+            Self::NotSpooled | Self::Timeout | Self::Closed | Self::Protocol => true,
+        }
+    }
 
     /// Its place in [`UpstreamError::ALL`].
     pub(crate) const fn index(self) -> usize {
@@ -50,6 +66,8 @@ impl UpstreamError {
             Self::Connect => "connect",
             Self::Busy => "busy",
             Self::Removed => "removed",
+            Self::Owed => "owed",
+            Self::NotSpooled => "not_spooled",
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Protocol => "protocol",
@@ -63,6 +81,10 @@ impl UpstreamError {
             Self::Connect => b"SERVER_ERROR Server unavailable: cannot connect\r\n",
             Self::Busy => b"SERVER_ERROR Server busy: too many requests wait for it\r\n",
             Self::Removed => b"SERVER_ERROR Server was removed from the configuration\r\n",
+            Self::Owed => b"SERVER_ERROR Server unavailable: it is owed invalidations\r\n",
+            Self::NotSpooled => {
+                b"SERVER_ERROR A replica was missed and the invalidation could not be spooled\r\n"
+            }
             Self::Timeout => b"SERVER_ERROR Reply timeout\r\n",
             Self::Closed => b"SERVER_ERROR Connection closed by the server\r\n",
             Self::Protocol => b"SERVER_ERROR Malformed reply from the server\r\n",

@@ -25,12 +25,15 @@ use tracing::{debug, warn};
 
 use crate::clock;
 use crate::config::Config;
+use crate::debt::claim::{Claim, Inbox, Settled};
 use crate::frontend::client::UNREAD_LIMIT_BYTES;
 use crate::frontend::dispatch::Consumed;
 use crate::frontend::{Client, Front};
+use crate::reply::{Kind, Reply};
 use crate::route::{Builder, Handle};
 use crate::settings::{Settings, Shared};
 use crate::stats::WorkerCounters;
+use crate::upstream::error::UpstreamError;
 use crate::upstream::inflight::Micros;
 use crate::upstream::{ReplyTo, Upstream};
 use alarm::Bell;
@@ -78,6 +81,9 @@ pub(crate) struct Core {
     /// The nearest deadline of the servers that were touched in this turn.
     nearest: Option<Micros>,
     ready: Arc<Readiness>,
+    /// Where it is said that a debt is kept.
+    inbox: Arc<Inbox>,
+    inbox_waker: Arc<SocketWaker>,
     number: usize,
 }
 
@@ -133,6 +139,7 @@ impl Worker {
             waker: Waker::from(Arc::clone(&control_waker)),
         };
         let counters: Arc<WorkerCounters> = shared.registry.worker();
+        let inbox_waker = SocketWaker::new(Token::Debts, &ready);
         let mut core = Core {
             front: Front::new(counters),
             servers: Arena::new(),
@@ -146,6 +153,8 @@ impl Worker {
             dirty_servers: Vec::new(),
             nearest: None,
             ready,
+            inbox: Inbox::new(Waker::from(Arc::clone(&inbox_waker))),
+            inbox_waker,
             number,
         };
         core.configure(config);
@@ -186,6 +195,7 @@ impl Worker {
                     }
                 }
                 Token::Bell => self.bell_waker.taken(),
+                Token::Debts => self.core.debts_kept(),
                 Token::Client(_) | Token::Upstream(_) => self.serve(token),
             }
         }
@@ -206,7 +216,7 @@ impl Worker {
         let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match token {
             Token::Client(index) => core.client_ready(index, scratch),
             Token::Upstream(index) => core.server_ready(index, scratch),
-            Token::Listener | Token::Control | Token::Bell => {}
+            Token::Listener | Token::Control | Token::Bell | Token::Debts => {}
         }));
         if served.is_err() {
             tracing::error!(
@@ -348,6 +358,7 @@ impl Core {
         };
         let mut builder = Builder {
             connect: &mut connect,
+            debts: Arc::clone(&shared.debts),
             named: ahash::AHashMap::new(),
         };
         let root = builder.once(&config.root);
@@ -619,6 +630,14 @@ impl Core {
 
     /// Queues the legs that flows asked for.
     fn send_legs(&mut self) {
+        for owing in self.front.wishes.owing.take() {
+            let claim = Claim {
+                inbox: Arc::clone(&self.inbox),
+                flow: owing.flow,
+                leg: owing.leg,
+            };
+            self.shared.debts.owe(&owing.replica, &owing.key, Some(claim));
+        }
         let mut outgoing = self.front.wishes.outgoing.take();
         for leg in outgoing.drain(..) {
             let to = ReplyTo::Leg {
@@ -626,10 +645,7 @@ impl Core {
                 leg: leg.leg,
             };
             let refused = match self.servers.get_mut(leg.to) {
-                None => Some((
-                    crate::upstream::error::UpstreamError::Removed,
-                    crate::pool::GetErrors::Miss,
-                )),
+                None => Some((UpstreamError::Removed, crate::pool::GetErrors::Miss)),
                 Some(upstream) => match upstream.admits() {
                     Ok(()) => {
                         upstream.out().extend_from_slice(&leg.request.wire);
@@ -647,12 +663,26 @@ impl Core {
             match refused {
                 None => self.mark_server(leg.to),
                 Some((error, gets)) => {
-                    self.front
-                        .leg(leg.flow, leg.leg, crate::reply::Reply::Failed { error, gets });
+                    self.front.leg(leg.flow, leg.leg, Reply::Failed { error, gets });
                 }
             }
         }
         *self.front.wishes.outgoing.borrow_mut() = outgoing;
+    }
+
+    /// Debts have been kept, or not: the requests that wait for that go on.
+    fn debts_kept(&mut self) {
+        self.inbox_waker.taken();
+        for (flow, leg, settled) in self.inbox.take() {
+            let reply = match settled {
+                Settled::Kept => Reply::said(Kind::Ok, protocol::encode::response::OK),
+                Settled::InMemory | Settled::Refused => Reply::Failed {
+                    error: UpstreamError::NotSpooled,
+                    gets: crate::pool::GetErrors::Error,
+                },
+            };
+            self.front.leg(flow, leg, reply);
+        }
     }
 
     fn flush_servers(&mut self) {

@@ -19,6 +19,8 @@ pub(crate) enum Token {
     Control,
     /// The moment the worker asked to be woken at.
     Bell,
+    /// Debts that requests wait for are kept.
+    Debts,
     /// A client's socket.
     Client(u32),
     /// A server's connection, or its connecting.

@@ -83,6 +83,14 @@ impl Socket {
         }
     }
 
+    /// Closes without sending what is still in the system's buffers.
+    pub(crate) fn abort(self) {
+        if let Self::Tcp(stream) = &self {
+            // A socket that cannot be told so is closed the ordinary way.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     /// Writes as much of `bytes` as the socket takes. Less than all means the waker is set.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         let mut written = 0;
