@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -14,9 +15,12 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::config::PoolView;
-use crate::config::reload::Keeper;
+use crate::config::reload::{Force, Keeper};
 use crate::metrics;
+use crate::request::Op;
 use crate::settings::Shared;
+use crate::stats::DestinationCounters;
+use crate::upstream::connection::Order;
 
 /// What the admin side answers from.
 #[derive(Clone)]
@@ -25,6 +29,8 @@ pub(crate) struct Admin {
     pub keeper: Arc<Keeper>,
     /// No new clients are taken: said by /readyz, so that load balancers look elsewhere.
     pub draining: Arc<AtomicBool>,
+    /// Drains the router and ends it, for its successor.
+    pub leave: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// The paths.
@@ -34,6 +40,23 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(page))
         .route("/topology", get(topology).post(change))
+        .route("/config", get(config))
+        .route("/reload", post(reload))
+        .route("/route", get(route))
+        .route("/servers", get(servers))
+        .route(
+            "/servers/drain",
+            post(async |admin: State<Admin>, body: Bytes| order(admin, body, Order::Drain)),
+        )
+        .route(
+            "/servers/undrain",
+            post(async |admin: State<Admin>, body: Bytes| order(admin, body, Order::Undrain)),
+        )
+        .route(
+            "/servers/up",
+            post(async |admin: State<Admin>, body: Bytes| order(admin, body, Order::Up)),
+        )
+        .route("/leave", post(leave))
         .route("/spool", get(spool))
         .route("/spool/forgive", post(forgive))
         .with_state(admin)
@@ -98,6 +121,148 @@ fn pool(view: &PoolView, shared: &Shared) -> Value {
         .as_ref()
         .map_or_else(|| "replicated".to_owned(), |topology| topology.hash.to_string());
     json!({"name": view.pool.name, "hash": hash, "servers": servers})
+}
+
+/// The configuration in use, where it comes from and how the last attempt to change it went.
+async fn config(State(admin): State<Admin>) -> Response {
+    answer(StatusCode::OK, &config_told(&admin.shared))
+}
+
+fn config_told(shared: &Shared) -> Value {
+    let config = shared.config.load();
+    let status = shared.status.lock().clone();
+    json!({
+        "epoch": config.epoch,
+        "checksum": format!("{:016x}", config.checksum()),
+        "origin": status.origin,
+        "last_attempt_unix": status.last_attempt_unix,
+        "last_success_unix": status.last_success_unix,
+        "failures": status.failures,
+        "last_error": status.last_error,
+        "config": config.source,
+    })
+}
+
+/// Reads the file again, changed or not: 400 with the reason if it is bad.
+async fn reload(State(admin): State<Admin>) -> Response {
+    let keeper = Arc::clone(&admin.keeper);
+    if let Err(error) = tokio::task::spawn_blocking(move || keeper.reread(Force::Yes)).await {
+        return answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({"error": error.to_string()}),
+        );
+    }
+    let told = config_told(&admin.shared);
+    match told["last_error"].as_str() {
+        Some(why) => answer(StatusCode::BAD_REQUEST, &json!({"error": why})),
+        None => answer(StatusCode::OK, &told),
+    }
+}
+
+/// `?op=get&key=…`: the servers that a request may reach, first choice first.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default = "get_op")]
+    op: String,
+    key: String,
+}
+
+fn get_op() -> String {
+    "get".to_owned()
+}
+
+async fn route(State(admin): State<Admin>, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+    let complain = |why: String| answer(StatusCode::BAD_REQUEST, &json!({"error": why}));
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(why) => return complain(why.body_text()),
+    };
+    let Some(op) = Op::named(&asked.op) else {
+        let known: Vec<&str> = Op::ALL.into_iter().map(Op::name).collect();
+        return complain(crate::config::check::unknown("operation", &asked.op, &known));
+    };
+    let keeper = Arc::clone(&admin.keeper);
+    let key = asked.key.clone().into_bytes();
+    match tokio::task::spawn_blocking(move || keeper.route(op, key)).await {
+        Ok(Some(servers)) => answer(
+            StatusCode::OK,
+            &json!({"op": op.name(), "key": asked.key, "servers": servers}),
+        ),
+        _ => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({"error": "no worker answers"}),
+        ),
+    }
+}
+
+/// Every server: how it is, and what is under way on it.
+async fn servers(State(admin): State<Admin>) -> Response {
+    let shared = &admin.shared;
+    let drained = shared.drained.lock().clone();
+    let servers: Vec<Value> = shared
+        .registry
+        .destinations()
+        .into_iter()
+        .map(|(name, counted)| {
+            let sum = |of: fn(&DestinationCounters) -> u64| -> u64 {
+                counted.iter().map(|counted| of(&counted.counters)).sum()
+            };
+            let mut addresses: Vec<String> = counted
+                .iter()
+                .map(|counted| counted.destination.address.to_string())
+                .collect();
+            addresses.dedup();
+            json!({
+                "name": name,
+                "addresses": addresses,
+                "state": shared.registry.state(&name).name(),
+                "drained": drained.contains(&name),
+                "requests": sum(|counters| counters.requests.get()),
+                "errors": sum(|counters| counters.errors.total()),
+                "in_flight": sum(DestinationCounters::inflight),
+                "tkos": sum(|counters| counters.tkos.get()),
+            })
+        })
+        .collect();
+    answer(StatusCode::OK, &json!({"servers": servers}))
+}
+
+/// Which server an operator means.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    server: String,
+}
+
+fn order(State(admin): State<Admin>, body: Bytes, order: Order) -> Response {
+    let complain = |why: String| answer(StatusCode::BAD_REQUEST, &json!({"error": why}));
+    let named: Named = match serde_json::from_slice(&body) {
+        Ok(named) => named,
+        Err(error) => return complain(error.to_string()),
+    };
+    let known = admin.shared.registry.destinations();
+    let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+    if !names.contains(&named.server.as_str()) {
+        return complain(crate::config::check::unknown("server", &named.server, &names));
+    }
+    match order {
+        Order::Drain => {
+            admin.shared.drained.lock().insert(named.server.clone());
+        }
+        Order::Undrain => {
+            admin.shared.drained.lock().remove(&named.server);
+        }
+        Order::Up => {}
+    }
+    tracing::warn!(server = named.server, ?order, "an operator's order");
+    admin.keeper.order(&named.server, order);
+    answer(StatusCode::ACCEPTED, &json!({"server": named.server}))
+}
+
+async fn leave(State(admin): State<Admin>) -> Response {
+    (admin.leave)();
+    (StatusCode::ACCEPTED, "leaving\n").into_response()
 }
 
 /// What replicas are owed.

@@ -19,6 +19,15 @@ pub struct Options {
     /// Address to listen on.
     #[arg(short, long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDR")]
     pub listen: IpAddr,
+    /// Unix socket for clients, beside the port.
+    #[arg(short = 's', long = "unix-socket", value_name = "FILE")]
+    pub unix_socket: Option<PathBuf>,
+    /// Permission bits of the unix socket, octal.
+    #[arg(short = 'a', long = "unix-mode", visible_alias = "unix-mask", default_value = "700", value_parser = octal, value_name = "BITS")]
+    pub unix_mode: u32,
+    /// Take over from the router whose admin side listens there: its port, its spool and its clients, as it lets them go.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub take_over: Option<String>,
     /// Worker threads, each with its own listener, clients and server connections; 0 takes one per core.
     #[arg(short, long, default_value_t = 0, value_name = "N")]
     pub threads: usize,
@@ -157,6 +166,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
         _ => Err(complaint()),
     }
+}
+
+/// Permission bits: `700`, `0660`.
+fn octal(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| format!("{text:?} are no permission bits, such as 700"))
 }
 
 /// A size with its unit: `64KiB`, `1MiB`; memcached's `1m` and `512k` too.

@@ -93,6 +93,9 @@ where
     match service::start(options, service::Signals::Obey) {
         Ok(mut running) => {
             let mut ready = format!("ready tcp={}", running.addr);
+            if let Some(unix) = &running.unix {
+                ready.push_str(&format!(" unix={}", unix.display()));
+            }
             if let Some(admin) = running.admin_addr {
                 ready.push_str(&format!(" admin={admin}"));
             }

@@ -20,6 +20,7 @@ mod route;
 mod service;
 mod settings;
 mod stats;
+mod takeover;
 mod upstream;
 mod worker;
 

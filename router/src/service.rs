@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +27,9 @@ use crate::debt::spool::SpoolError;
 use crate::debt::{Debts, Terms, agents, writer};
 use crate::settings::{ConfigStatus, Settings, Shared};
 use crate::stats::Registry;
+use crate::takeover;
 use crate::worker::alarm::Alarm;
+use crate::worker::listener::{Listeners, Place};
 use crate::worker::{Control, Mailbox, Worker, listener};
 
 /// Why a router does not start.
@@ -42,6 +45,8 @@ pub(crate) enum StartError {
     Embedded(String),
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: String, source: io::Error },
+    #[error("cannot take over: {0}")]
+    TakeOver(io::Error),
     #[error("{0}")]
     Spool(#[from] SpoolError),
     #[error("cannot start a thread: {0}")]
@@ -58,6 +63,7 @@ pub(crate) enum Signals {
 /// A router whose threads run.
 pub(crate) struct Running {
     pub addr: SocketAddr,
+    pub unix: Option<PathBuf>,
     pub admin_addr: Option<SocketAddr>,
     stop: Stop,
     workers: Vec<JoinHandle<()>>,
@@ -87,6 +93,20 @@ impl Stop {
                 worker.send(Control::Drain);
             }
         }
+    }
+
+    /// Drains, and ends when that has taken long enough.
+    fn leave(&self) {
+        self.drain();
+        let stop = self.clone();
+        let patience = self.drain_timeout;
+        // It ends with the process; nobody has to wait for it.
+        let _ = std::thread::Builder::new()
+            .name("router-leave".to_owned())
+            .spawn(move || {
+                std::thread::park_timeout(patience);
+                stop.stop();
+            });
     }
 
     fn stop(&self) {
@@ -218,17 +238,18 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         .map_err(|error| place(error, origin.file.as_ref()))?;
     let config = Arc::new(config);
 
-    let (debts, mut debtors) = debts(&options)?;
-    let listen = SocketAddr::new(options.listen, options.port);
-    let listeners = listener::listeners(listen, threads).map_err(|source| StartError::Listen {
-        addr: listen.to_string(),
-        source,
-    })?;
-    let addr = listeners
-        .first()
-        .and_then(|listener| listener.local_addr().ok())
-        .unwrap_or(listen);
-    let admin_listener = options.admin.as_deref().map(bind_admin).transpose()?;
+    let (listeners, addr) = listen(&options, threads)?;
+    // From here on clients that the predecessor does not take any more wait in our queues.
+    let patience = match &options.take_over {
+        Some(predecessor) => {
+            takeover::ask(predecessor).map_err(StartError::TakeOver)?;
+            options.drain_timeout + takeover::GRACE
+        }
+        None => Duration::ZERO,
+    };
+    let (debts, mut debtors) = takeover::patiently(patience, || debts(&options))?;
+    let bind = |addr: &str| takeover::patiently(patience, || bind_admin(addr));
+    let admin_listener = options.admin.as_deref().map(bind).transpose()?;
     let admin_addr = admin_listener
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
@@ -247,6 +268,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
             last_success_unix: now,
             ..ConfigStatus::default()
         }),
+        drained: Mutex::default(),
         debts: Arc::clone(&debts),
         clients: AtomicUsize::new(0),
         alarm: Alarm::start().map_err(StartError::Thread)?,
@@ -257,8 +279,8 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
     agents::first_look(&debts, &config.replicated);
     let mut workers = Vec::new();
     let mut mailboxes = Vec::new();
-    for (number, listener) in listeners.into_iter().enumerate() {
-        let (thread, mailbox) = worker_thread(number, listener, &config, &shared)?;
+    for (number, listeners) in listeners.into_iter().enumerate() {
+        let (thread, mailbox) = worker_thread(number, listeners, &config, &shared)?;
         workers.push(thread);
         mailboxes.push(mailbox);
     }
@@ -287,6 +309,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
     info!(%addr, threads, servers = config.pools.iter().map(|view| view.pool.servers.len()).sum::<usize>(), "router started");
     Ok(Running {
         addr,
+        unix: options.unix_socket.clone(),
         admin_addr,
         stop,
         workers,
@@ -330,6 +353,37 @@ fn embedded_nodes(options: &Options) -> Result<Vec<cache_node::embedded::Handle>
         .collect()
 }
 
+/// Opens what clients connect to, for every worker.
+fn listen(options: &Options, threads: usize) -> Result<(Vec<Listeners>, SocketAddr), StartError> {
+    let place = match options.take_over {
+        Some(_) => Place::Predecessors,
+        None => Place::Free,
+    };
+    let wanted = SocketAddr::new(options.listen, options.port);
+    let at = |addr: String| move |source| StartError::Listen { addr, source };
+    let tcp = listener::listeners(wanted, threads, place).map_err(at(wanted.to_string()))?;
+    let addr = tcp
+        .first()
+        .and_then(|listener| listener.local_addr().ok())
+        .unwrap_or(wanted);
+    let unix = match &options.unix_socket {
+        None => None,
+        Some(path) => {
+            let what = path.display().to_string();
+            let open = listener::unix(path, options.unix_mode, place);
+            Some(open.map_err(at(what))?)
+        }
+    };
+    let listeners = tcp.into_iter().map(|tcp| {
+        let unix = unix.as_ref().map(UnixListener::try_clone).transpose();
+        Ok(Listeners {
+            tcp,
+            unix: unix.map_err(at("unix socket".to_owned()))?,
+        })
+    });
+    Ok((listeners.collect::<Result<_, StartError>>()?, addr))
+}
+
 fn bind_admin(addr: &str) -> Result<std::net::TcpListener, StartError> {
     let bind = || {
         let listener = std::net::TcpListener::bind(addr)?;
@@ -344,7 +398,7 @@ fn bind_admin(addr: &str) -> Result<std::net::TcpListener, StartError> {
 
 fn worker_thread(
     number: usize,
-    listener: std::net::TcpListener,
+    listeners: Listeners,
     config: &Arc<Config>,
     shared: &Arc<Shared>,
 ) -> Result<(JoinHandle<()>, Mailbox), StartError> {
@@ -364,7 +418,7 @@ fn worker_thread(
                 }
             };
             runtime.block_on(async move {
-                let worker = match Worker::new(number, listener, config, shared) {
+                let worker = match Worker::new(number, listeners, config, shared) {
                     Ok((worker, mailbox)) => {
                         let _ = tell.send(Ok(mailbox));
                         worker
@@ -414,10 +468,12 @@ impl Side {
     async fn serve(self, hears: mpsc::Sender<()>) {
         let mut ended = self.stop.ended.subscribe();
         if let Some(listener) = self.admin {
+            let stop = self.stop.clone();
             let admin = Admin {
                 shared: Arc::clone(&self.shared),
                 keeper: Arc::clone(&self.keeper),
                 draining: Arc::clone(&self.stop.draining),
+                leave: Arc::new(move || stop.leave()),
             };
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {

@@ -1,5 +1,6 @@
 //! What holds for the whole process: settings from the command line, and what workers and the admin side share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -104,6 +105,8 @@ pub(crate) struct Shared {
     /// The configuration in use.
     pub config: ArcSwap<Config>,
     pub status: Mutex<ConfigStatus>,
+    /// Servers that an operator has taken out of use, by name.
+    pub drained: Mutex<BTreeSet<String>>,
     /// What replicas are owed.
     pub debts: Arc<Debts>,
     /// Clients of all workers.

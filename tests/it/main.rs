@@ -12,6 +12,7 @@ mod expiry;
 mod failover;
 mod garbage;
 mod limits;
+mod operations;
 mod ops;
 mod pipelining;
 mod rehearsal;

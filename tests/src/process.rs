@@ -247,6 +247,22 @@ impl Process {
         let _ = kill_process(pid, signal);
     }
 
+    /// `SIGSTOP`, and waits until every thread stands still: one may go on for a while after the signal was sent.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        eventually(START_DEADLINE, "all threads stand still", || {
+            let states = fs::read_dir(&tasks).map_err(|error| error.to_string())?;
+            let running = states.flatten().find_map(|task| {
+                let stat = fs::read_to_string(task.path().join("stat")).ok()?;
+                let state = stat.rsplit_once(") ")?.1.chars().next()?;
+                (state != 'T').then_some(stat)
+            });
+            running.map_or(Ok(()), Err)
+        });
+    }
+
     /// `SIGKILL`, and waits for the end: what a crash or an out-of-memory kill looks like.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -123,7 +123,7 @@ impl Replicas {
     }
 
     pub fn freeze(&self, replica: usize) {
-        self.nodes[replica].signal(Signal::STOP);
+        self.nodes[replica].freeze();
     }
 
     pub fn thaw(&self, replica: usize) {

@@ -13,7 +13,9 @@ use tracing::{error, info};
 use super::Config;
 use crate::clock;
 use crate::debt::agents::Agents;
+use crate::request::Op;
 use crate::settings::Shared;
+use crate::upstream::connection::Order;
 use crate::worker::{Control, Mailbox};
 
 /// How long a worker may take to confirm: it does so within a turn unless its thread gets no time at all.
@@ -48,6 +50,20 @@ impl Keeper {
             seen: Mutex::new(seen),
             changing: Mutex::new(()),
         }
+    }
+
+    /// Tells every worker what an operator wants of a server.
+    pub(crate) fn order(&self, server: &str, order: Order) {
+        for worker in &self.workers {
+            worker.send(Control::Server(server.to_owned(), order));
+        }
+    }
+
+    /// The names of the servers that a request may reach, first choice first; waits for a worker to say.
+    pub(crate) fn route(&self, op: Op, key: Vec<u8>) -> Option<Vec<String>> {
+        let (tell, told) = mpsc::channel();
+        self.workers.first()?.send(Control::Route(op, key, tell));
+        told.recv_timeout(CONFIRM_MAX).ok()
     }
 
     /// Takes `source` into use in every worker; the new epoch.

@@ -274,7 +274,10 @@ impl Agent {
         let watch = self.watch.borrow();
         let now = clock::micros();
         for (at, replica) in self.replicas.iter().enumerate() {
-            let readable = watch.readable(at);
+            let Some(readable) = watch.readable(at) else {
+                // What was found before this agent was started is good for its lease.
+                continue;
+            };
             if readable.marked && !replica.marked.swap(true, Ordering::Relaxed) {
                 info!(server = %replica.server, "another router owes it something: not read");
             }

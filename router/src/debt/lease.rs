@@ -104,15 +104,15 @@ impl Watch {
         self.seen.len() / 2 + 1
     }
 
-    /// Until when `replica` may be read.
-    pub(crate) fn readable(&self, replica: usize) -> Readable {
+    /// Until when `replica` may be read; `None` while too few have been asked at all to say.
+    pub(crate) fn readable(&self, replica: usize) -> Option<Readable> {
         let mut asked = Vec::with_capacity(self.seen.len());
         let mut unknown = false;
         let mut marked_before = false;
         for seen in &self.seen {
             let marked = seen.marked.get(replica).copied().unwrap_or(false);
             match seen.view {
-                View::Answered { .. } if marked => return Readable::MARKED,
+                View::Answered { .. } if marked => return Some(Readable::MARKED),
                 View::Answered { asked_at } => asked.push(asked_at),
                 View::Unknown => unknown = true,
                 View::Down => marked_before |= marked,
@@ -120,19 +120,22 @@ impl Watch {
         }
         asked.sort_unstable_by(|left, right| right.cmp(left));
         let witnessed = asked.len() >= self.most();
+        if !witnessed && unknown {
+            return None;
+        }
         if !witnessed && marked_before {
-            return Readable::MARKED;
+            return Some(Readable::MARKED);
         }
         // One that is slow to answer is waited for; one that is gone is not.
-        let until = match asked.get(self.most().min(asked.len()).wrapping_sub(1)) {
-            Some(asked_at) if witnessed || !unknown => asked_at + self.lease_micros,
-            _ => 0,
-        };
-        Readable {
+        let last_needed = self.most().min(asked.len()).checked_sub(1);
+        let until = last_needed
+            .and_then(|at| asked.get(at))
+            .map_or(0, |asked_at| asked_at + self.lease_micros);
+        Some(Readable {
             until,
             witnessed,
             marked: false,
-        }
+        })
     }
 
     /// Since when every router that could know has stopped reading `replica`; `None` while a server that can be asked
@@ -177,27 +180,31 @@ mod tests {
         watch.answered(at, asked_at, asked_at, vec![false; 3], &[false; 3]);
     }
 
+    fn known(watch: &Watch, replica: usize) -> Readable {
+        watch.readable(replica).expect("enough have been asked")
+    }
+
     #[test]
     fn a_replica_is_read_for_one_lease_after_most_servers_were_asked() {
         let mut watch = quiet(1000);
-        assert_eq!(watch.readable(2).until, 1300);
+        assert_eq!(known(&watch, 2).until, 1300);
         look(&mut watch, 0, 1100);
-        assert_eq!(watch.readable(2).until, 1300, "one of three is not most");
+        assert_eq!(known(&watch, 2).until, 1300, "one of three is not most");
         look(&mut watch, 1, 1200);
-        assert_eq!(watch.readable(2).until, 1400);
+        assert_eq!(known(&watch, 2).until, 1400);
     }
 
     #[test]
     fn one_mark_anywhere_is_enough() {
         let mut watch = quiet(1000);
         watch.answered(0, 1050, 1050, vec![false, false, true], &[false; 3]);
-        assert_eq!(watch.readable(2), Readable::MARKED);
-        assert!(watch.readable(1).until > 0);
+        assert_eq!(known(&watch, 2), Readable::MARKED);
+        assert!(known(&watch, 1).until > 0);
         watch.down(0);
-        assert!(watch.readable(2).until > 0, "most servers know of no mark");
+        assert!(known(&watch, 2).until > 0, "most servers know of no mark");
         watch.down(1);
         assert_eq!(
-            watch.readable(2),
+            known(&watch, 2),
             Readable::MARKED,
             "but without them it stays marked"
         );
@@ -207,29 +214,29 @@ mod tests {
     fn with_most_servers_gone_the_rest_is_read_and_that_is_said() {
         let mut watch = quiet(1000);
         watch.down(0);
-        assert!(watch.readable(2).witnessed);
+        assert!(known(&watch, 2).witnessed);
         watch.down(1);
         look(&mut watch, 2, 5000);
-        let readable = watch.readable(2);
+        let readable = known(&watch, 2);
         assert_eq!((readable.until, readable.witnessed), (5000 + LEASE, false));
         watch.down(2);
-        assert_eq!(watch.readable(2).until, 0);
+        assert_eq!(known(&watch, 2).until, 0);
     }
 
     #[test]
     fn a_pool_of_one_has_nobody_to_disagree_with() {
         let mut alone = Watch::new(1, LEASE);
         alone.answered(0, 10, 10, vec![false], &[false]);
-        let readable = alone.readable(0);
+        let readable = known(&alone, 0);
         assert_eq!((readable.until, readable.witnessed), (10 + LEASE, true));
     }
 
     #[test]
     fn nothing_is_read_before_anybody_was_asked() {
         let mut watch = Watch::new(3, LEASE);
-        assert_eq!(watch.readable(0).until, 0);
+        assert_eq!(watch.readable(0), None);
         look(&mut watch, 0, 10);
-        assert_eq!(watch.readable(0).until, 0);
+        assert_eq!(watch.readable(0), None);
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn question_of(core: &Core, question: &str) -> Result<String, String> {
 }
 
 /// The servers a request may reach, first choice first, each once.
-fn destinations(core: &Core, op: Op, key: &[u8]) -> Vec<Arc<Destination>> {
+pub(crate) fn destinations(core: &Core, op: Op, key: &[u8]) -> Vec<Arc<Destination>> {
     let mut found = Vec::new();
     core.root.destinations(Routing { op, key }, &mut found);
     let mut once: Vec<Arc<Destination>> = Vec::new();

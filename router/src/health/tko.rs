@@ -143,6 +143,11 @@ impl Health {
         Change::Down(kind)
     }
 
+    /// Forgets all complaints, because an operator says so.
+    pub(crate) const fn forgive(&mut self) {
+        self.state = State::UP;
+    }
+
     /// Why it is not asked, if it is not.
     pub(crate) const fn tko(&self) -> Option<Kind> {
         match self.state {

@@ -328,7 +328,9 @@ mod stories {
         );
         assert_eq!(
             play("add k 0 0 1~x~", [&["timeout"], &["STORED~"], &["STORED~"]]),
-            format!("{l}: add k 0 0 1~x~\n{f}: add k 0 0 1~x~\n{g}: set k 0 0 1~x~\n{l} is owed k\n=> STORED~"),
+            format!(
+                "{l}: add k 0 0 1~x~\n{f}: add k 0 0 1~x~\n{g}: set k 0 0 1~x~\n{l} is owed k\n=> STORED~"
+            ),
             "whoever failed to lead is owed what the next one did"
         );
         assert_eq!(

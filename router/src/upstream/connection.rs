@@ -132,6 +132,8 @@ pub(crate) struct Upstream {
     pub dirty: bool,
     /// No longer in the configuration: goes when its last reply has come.
     pub retired: bool,
+    /// An operator has taken it out of use: what is under way is answered, nothing new is sent.
+    pub drained: bool,
     /// The retrieval that last opened a part here, and which part: see `Gather`.
     pub part: (u64, u32),
     /// Why it refused that part, if it did.
@@ -159,6 +161,7 @@ impl Upstream {
             ready,
             dirty: false,
             retired: false,
+            drained: false,
             part: (0, 0),
             refused: UpstreamError::Tko,
         }
@@ -169,8 +172,12 @@ impl Upstream {
         if self.health.tko().is_some() {
             return Err(UpstreamError::Tko);
         }
-        if self.retired {
-            return Err(UpstreamError::Removed);
+        if self.retired || self.drained {
+            return Err(if self.retired {
+                UpstreamError::Removed
+            } else {
+                UpstreamError::Drained
+            });
         }
         if self.flight.len() >= self.max_inflight || self.out.len() - self.sent > UNSENT_MAX_BYTES {
             return Err(UpstreamError::Busy);
@@ -180,7 +187,7 @@ impl Upstream {
 
     /// Whether it is worth asking: for routes that can choose.
     pub(crate) fn is_up(&self) -> bool {
-        self.health.tko().is_none() && !self.retired
+        self.health.tko().is_none() && !self.retired && !self.drained
     }
 
     /// Where the bytes of the next request go. [`Upstream::commit`] has to follow.
@@ -579,11 +586,42 @@ impl Upstream {
         }
     }
 
+    /// Does what an operator wants.
+    pub(crate) fn order(&mut self, order: Order, now: Micros, sink: &mut impl Sink) {
+        match order {
+            Order::Drain => self.drained = true,
+            Order::Undrain => {
+                self.drained = false;
+                self.preconnect(now);
+            }
+            Order::Up => {
+                if self.health.tko().is_none() {
+                    return;
+                }
+                // Nothing waits for a server that is TKO but its probe.
+                self.reset(Link::Idle);
+                self.abandon(UpstreamError::Closed, sink);
+                self.health.forgive();
+                self.connect(now);
+            }
+        }
+    }
+
     /// Lets go of it because the configuration did; true once nothing waits for it any more.
     pub(crate) fn retire(&mut self) -> bool {
         self.retired = true;
         self.flight.oldest().is_none()
     }
+}
+
+/// What an operator may want of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Ask it nothing any more.
+    Drain,
+    Undrain,
+    /// Ask it again although no probe was answered: ends a TKO, as far as the server bears it out.
+    Up,
 }
 
 /// Bounds that hold for every server.

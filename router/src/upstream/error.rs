@@ -9,6 +9,9 @@ pub(crate) enum UpstreamError {
     /// No connection: nothing was sent.
     #[error("Server unavailable: cannot connect")]
     Connect,
+    /// An operator has taken the server out of use: nothing was sent.
+    #[error("Server unavailable: drained by an operator")]
+    Drained,
     /// Too much waits for this server already: nothing was sent.
     #[error("Server busy: too many requests wait for it")]
     Busy,
@@ -34,9 +37,10 @@ pub(crate) enum UpstreamError {
 
 impl UpstreamError {
     /// Every one, for tables of counters.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Tko,
         Self::Connect,
+        Self::Drained,
         Self::Busy,
         Self::Removed,
         Self::Owed,
@@ -49,7 +53,7 @@ impl UpstreamError {
     /// Whether the server may have carried the request out, or may yet.
     pub(crate) const fn may_have_been_done(self) -> bool {
         match self {
-            Self::Tko | Self::Connect | Self::Busy | Self::Removed | Self::Owed => false,
+            Self::Tko | Self::Connect | Self::Drained | Self::Busy | Self::Removed | Self::Owed => false,
             Self::NotSpooled | Self::Timeout | Self::Closed | Self::Protocol => true,
         }
     }
@@ -64,6 +68,7 @@ impl UpstreamError {
         match self {
             Self::Tko => "tko",
             Self::Connect => "connect",
+            Self::Drained => "drained",
             Self::Busy => "busy",
             Self::Removed => "removed",
             Self::Owed => "owed",
@@ -79,6 +84,7 @@ impl UpstreamError {
         match self {
             Self::Tko => b"SERVER_ERROR Server unavailable\r\n",
             Self::Connect => b"SERVER_ERROR Server unavailable: cannot connect\r\n",
+            Self::Drained => b"SERVER_ERROR Server unavailable: drained by an operator\r\n",
             Self::Busy => b"SERVER_ERROR Server busy: too many requests wait for it\r\n",
             Self::Removed => b"SERVER_ERROR Server was removed from the configuration\r\n",
             Self::Owed => b"SERVER_ERROR Server unavailable: it is owed invalidations\r\n",

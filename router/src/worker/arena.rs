@@ -139,6 +139,23 @@ impl<T> Arena<T> {
         })
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Id<T>, &mut T)> {
+        self.places.iter_mut().enumerate().filter_map(|(index, place)| {
+            let index = u32::try_from(index).ok()?;
+            let generation = place.generation;
+            place.value.as_mut().map(|value| {
+                (
+                    Id {
+                        index,
+                        generation,
+                        of: PhantomData,
+                    },
+                    value,
+                )
+            })
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

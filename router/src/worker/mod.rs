@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, warn};
 
 use crate::clock;
@@ -28,16 +28,19 @@ use crate::config::Config;
 use crate::debt::claim::{Claim, Inbox, Settled};
 use crate::frontend::client::UNREAD_LIMIT_BYTES;
 use crate::frontend::dispatch::Consumed;
-use crate::frontend::{Client, Front};
+use crate::frontend::{Client, Front, local};
 use crate::reply::{Kind, Reply};
+use crate::request::Op;
 use crate::route::{Builder, Handle};
 use crate::settings::{Settings, Shared};
 use crate::stats::WorkerCounters;
+use crate::upstream::connection::Order;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::inflight::Micros;
 use crate::upstream::{ReplyTo, Upstream};
 use alarm::Bell;
 use arena::{Arena, Id};
+use listener::Listeners;
 use ready::{Readiness, SocketWaker, Token};
 use socket::{Read, Socket};
 
@@ -56,6 +59,10 @@ const TICK_MIN: Duration = Duration::from_millis(2);
 pub(crate) enum Control {
     /// Another configuration; to be confirmed when it is in use.
     Configure(Arc<Config>, mpsc::Sender<()>),
+    /// What an operator wants of the server of that name.
+    Server(String, Order),
+    /// The names of the servers that a request may reach, first choice first.
+    Route(Op, Vec<u8>, mpsc::Sender<Vec<String>>),
     /// No new clients; end when those there are have been answered.
     Drain,
     /// End.
@@ -92,6 +99,7 @@ pub(crate) struct Worker {
     core: Core,
     started: Instant,
     listener: Option<TcpListener>,
+    unix: Option<UnixListener>,
     listener_waker: (Arc<SocketWaker>, Waker),
     accept_again: Option<Micros>,
     control: mpsc::Receiver<Control>,
@@ -121,10 +129,10 @@ impl Mailbox {
 }
 
 impl Worker {
-    /// A worker on `listener`; must be made inside its runtime.
+    /// A worker on `listeners`; must be made inside its runtime.
     pub(crate) fn new(
         number: usize,
-        listener: std::net::TcpListener,
+        listeners: Listeners,
         config: Arc<Config>,
         shared: Arc<Shared>,
     ) -> io::Result<(Self, Mailbox)> {
@@ -161,7 +169,8 @@ impl Worker {
         let worker = Self {
             core,
             started: clock::now(),
-            listener: Some(TcpListener::from_std(listener)?),
+            listener: Some(TcpListener::from_std(listeners.tcp)?),
+            unix: listeners.unix.map(UnixListener::from_std).transpose()?,
             listener_waker: (
                 Arc::clone(&listener_waker),
                 Waker::from(Arc::clone(&listener_waker)),
@@ -235,9 +244,18 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Control::Drain => {
+                    // Whoever is in the queue already would be turned away with the socket.
+                    self.accept();
                     self.draining = true;
                     self.listener = None;
+                    self.unix = None;
                     self.core.close_gently(&mut self.scratch);
+                }
+                Control::Server(name, order) => self.core.order(&name, order),
+                Control::Route(op, key, tell) => {
+                    let found = local::destinations(&self.core, op, &key);
+                    // Whoever asked may have given up.
+                    let _ = tell.send(found.iter().map(|server| server.name.clone()).collect());
                 }
                 Control::Stop => return Poll::Ready(()),
             }
@@ -247,19 +265,32 @@ impl Worker {
 
     fn accept(&mut self) {
         self.listener_waker.0.taken();
-        let Some(listener) = &self.listener else { return };
+        let Self {
+            listener: Some(listener),
+            unix,
+            core,
+            ..
+        } = self
+        else {
+            return;
+        };
         let mut cx = Context::from_waker(&self.listener_waker.1);
         for _ in 0..ACCEPTS_PER_TURN {
-            match listener.poll_accept(&mut cx) {
-                Poll::Pending => return,
-                Poll::Ready(Ok((stream, _))) => {
+            let local = unix.as_ref().map(|unix| unix.poll_accept(&mut cx));
+            let accepted = match local {
+                Some(Poll::Ready(accepted)) => Poll::Ready(accepted.map(|(stream, _)| Socket::Unix(stream))),
+                Some(Poll::Pending) | None => listener.poll_accept(&mut cx).map_ok(|(stream, _)| {
                     let _ = stream.set_nodelay(true);
-                    self.core.welcome(Socket::Tcp(stream));
-                }
+                    Socket::Tcp(stream)
+                }),
+            };
+            match accepted {
+                Poll::Pending => return,
+                Poll::Ready(Ok(socket)) => core.welcome(socket),
                 Poll::Ready(Err(error)) if is_the_clients(&error) => {}
                 Poll::Ready(Err(error)) => {
                     warn!(%error, "cannot accept clients for the moment");
-                    self.accept_again = Some(self.core.now.after(ACCEPT_REST));
+                    self.accept_again = Some(core.now.after(ACCEPT_REST));
                     return;
                 }
             }
@@ -347,7 +378,10 @@ impl Core {
                 let counters = shared.registry.destination(*number, destination);
                 servers.insert_with(|id| {
                     let waker = SocketWaker::new(Token::Upstream(id.index()), ready);
-                    Upstream::new(Arc::clone(destination), counters, waker, &settings.upstream)
+                    let mut upstream =
+                        Upstream::new(Arc::clone(destination), counters, waker, &settings.upstream);
+                    upstream.drained = shared.drained.lock().contains(&destination.name);
+                    upstream
                 })
             });
             kept.push(id);
@@ -374,6 +408,16 @@ impl Core {
             .collect();
         for id in gone {
             self.retire(id);
+        }
+    }
+
+    /// Does with a server what an operator wants.
+    fn order(&mut self, name: &str, order: Order) {
+        let Self { servers, front, .. } = self;
+        for (_, upstream) in servers.iter_mut() {
+            if upstream.destination.name == name {
+                upstream.order(order, self.now, front);
+            }
         }
     }
 
