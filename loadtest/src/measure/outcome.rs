@@ -225,6 +225,8 @@ pub struct Phase {
     pub hit_rate_max: Option<f64>,
     /// Baseline only: change of the hit rate, percentage points per 10 s; beyond ±0.1 the run was not warm.
     pub hit_rate_slope_pp_per_10s: Option<f64>,
+    /// Baseline only: the hit rate stood still, but for chance. If not, what is called warm was not.
+    pub is_warm: Option<bool>,
     /// Reads per second that reached the backing store.
     pub backend_rate: Option<f64>,
     /// The most of them in any one second of the phase.

@@ -88,9 +88,32 @@ pub fn slope(rates: &[f64]) -> Option<f64> {
     Some(over / under)
 }
 
+/// Beyond this a hit rate is still moving: a tenth of a point in ten seconds.
+const WARM_SLOPE_PER_SECOND: f64 = 0.001 / 10.0;
+/// Chance alone moves a slope by so many standard errors in one baseline of forty.
+const CHANCE: f64 = 2.0;
+
+/// Whether seconds of hits and misses stand still: their slope is not above a tenth of a point in ten seconds by more
+/// than chance. `None` for fewer than three seconds.
+#[must_use]
+pub fn is_warm(seconds: &[HitCount]) -> Option<bool> {
+    let rates: Vec<f64> = seconds.iter().filter_map(HitCount::rate).collect();
+    let slope = slope(&rates)?;
+    let n = rates.len() as f64;
+    let variance = seconds
+        .iter()
+        .zip(&rates)
+        .map(|(count, rate)| rate * (1.0 - rate) / (count.hits + count.misses).max(1) as f64)
+        .sum::<f64>()
+        / n;
+    // Var(slope) = variance / sum of squared distances from the middle = variance * 12 / (n (n^2 - 1)).
+    let error = (variance * 12.0 / (n * (n * n - 1.0))).sqrt();
+    Some(slope.abs() <= WARM_SLOPE_PER_SECOND + CHANCE * error)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Point, dip, slope};
+    use super::{Point, dip, is_warm, slope};
     use crate::measure::outcome::{HitCount, Recovery};
 
     /// Windows of 1,000 gets and one second with these per-mille hits.
@@ -150,6 +173,38 @@ mod tests {
         );
         assert!((dip.debt.unwrap() - 310.0).abs() < 1e-6, "{dip:?}");
         assert!((dip.amplification.unwrap() - 2.0).abs() < 1e-9, "{dip:?}");
+    }
+
+    #[test]
+    fn warm_is_what_stands_still_but_for_chance() {
+        let seconds = |rise_per_second: f64| -> Vec<HitCount> {
+            (0..20)
+                .map(|second| {
+                    // Chance: 30 hits to and fro in 4,000, less than its standard deviation of 25 would have it.
+                    let noise = if second % 2 == 0 { 15.0 } else { -15.0 };
+                    let hits = 4000.0 * (0.8 + rise_per_second * f64::from(second)) + noise;
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "thousands"
+                    )]
+                    let hits = hits as u64;
+                    HitCount {
+                        hits,
+                        misses: 4000 - hits,
+                    }
+                })
+                .collect()
+        };
+        assert_eq!(is_warm(&seconds(0.0)), Some(true));
+        assert_eq!(
+            is_warm(&seconds(0.0001)),
+            Some(true),
+            "a tenth of a point in ten seconds"
+        );
+        assert_eq!(is_warm(&seconds(0.002)), Some(false), "two points in ten seconds");
+        assert_eq!(is_warm(&seconds(-0.002)), Some(false));
+        assert_eq!(is_warm(&seconds(0.0)[..2]), None);
     }
 
     #[test]

@@ -379,7 +379,7 @@ fn what_is_written_out_reads_back_the_same() {
          [[event]]\nat = \"t+3s\"\ndo = \"start_node\"\n\
          [[event]]\nat = \"t+4s\"\ndo = \"stop_node\"\nnode = \"node3\"\n\
          [[event]]\nat = \"t+5s\"\ndo = \"replace_node\"\nnode = \"node1\"\n\
-         [[event]]\nat = \"t+6s\"\ndo = \"rolling_restart\"\nbatch = 2\ngap = \"3s\"\n\
+         [[event]]\nat = \"t+6s\"\ndo = \"rolling_restart\"\nbatch = 2\ngap = \"3s\"\nwarm = true\n\
          [[event]]\nat = \"t+7s\"\ndo = \"drain_node\"\nnode = \"hottest\"\n\
          [[event]]\nat = \"t+8s\"\ndo = \"flush\"\ndelay = \"2s\"\n\
          [[event]]\nat = \"t+9s\"\ndo = \"partition\"\nnode = \"node1\"\ndirection = \"out\"\nmode = \"delay:20ms\"\n\

@@ -7,7 +7,7 @@ mod so_far;
 use super::histogram::{Latencies, Micros};
 use super::miss_reason::Reason;
 use super::outcome::{HitCount, MissCounts, Phase, Row, Totals, ratio};
-use super::recovery::slope;
+use super::recovery::{is_warm, slope};
 use super::theory::{Mixture, STEP};
 use crate::workload::arrival::Nanos;
 
@@ -393,11 +393,17 @@ impl Recorder {
         phase.backend_peak = found::peak(&self.backend_bins, phase.start_seconds, phase.end_seconds);
         phase.backend_rate = (lasted > 0.0).then(|| phase.totals.backend_reads as f64 / lasted);
         if phase.kind == "baseline" {
-            let rates: Vec<f64> = self.series[open.first_row.min(self.series.len())..]
+            let rows = &self.series[open.first_row.min(self.series.len())..];
+            let counts: Vec<HitCount> = rows
                 .iter()
-                .filter(|row| row.hits + row.misses >= SLOPE_GETS_MIN)
-                .filter_map(|row| row.hit_rate)
+                .map(|row| HitCount {
+                    hits: row.hits,
+                    misses: row.misses,
+                })
+                .filter(|count| count.hits + count.misses >= SLOPE_GETS_MIN)
                 .collect();
+            phase.is_warm = is_warm(&counts);
+            let rates: Vec<f64> = counts.iter().filter_map(HitCount::rate).collect();
             phase.hit_rate_slope_pp_per_10s = slope(&rates).map(|per_second| per_second * 10.0 * 100.0);
         }
     }

@@ -172,13 +172,7 @@ fn node_or_last(table: &mut Table<'_>) -> Result<NodeRef> {
 
 fn memory(table: &mut Table<'_>) -> Result<Memory> {
     Ok(match table.boolean("warm")? {
-        Some(true) => {
-            return Err(Diagnostic::new(
-                &table.place("warm"),
-                "a node cannot keep its memory across a restart",
-                "expected warm = false, or no `warm`",
-            ));
-        }
+        Some(true) => Memory::Warm,
         Some(false) | None => Memory::Cold,
     })
 }

@@ -62,6 +62,12 @@ pub(super) fn check(
             "expected --allow-destructive if you have read it and want that",
         );
     }
+    if action.keeps_memory() && cluster.mode == ClusterMode::Embedded {
+        return refuse(
+            "a node in this process cannot keep its memory across a restart".to_owned(),
+            "expected mode = \"managed\", or warm = false",
+        );
+    }
     let ClusterMode::Attach {
         router, router_admin, ..
     } = &cluster.mode

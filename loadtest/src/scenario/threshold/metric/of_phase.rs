@@ -22,6 +22,12 @@ pub static PHASE_METRICS: &[PhaseMetric] = &[
         |p| p.hit_rate_slope_pp_per_10s.map(|points| points / 100.0),
     ),
     of_phase(
+        "is_warm",
+        Unit::Number,
+        "true when the hit rate of a baseline stood still, but for chance",
+        |p| p.is_warm.map(f64::from),
+    ),
+    of_phase(
         "effective_hit_rate",
         Unit::Number,
         "hits / gets issued in the phase",
