@@ -1,7 +1,7 @@
 //! The scenarios that come with the program; each takes at most three minutes and 5,000 to 12,000 requests a second.
 
 /// Name and text, in the order `list` shows them.
-const BUILTINS: [(&str, &str); 15] = [
+const BUILTINS: [(&str, &str); 16] = [
     ("smoke", include_str!("../../scenarios/smoke.toml")),
     ("trace-c52", include_str!("../../scenarios/trace-c52.toml")),
     (
@@ -17,6 +17,10 @@ const BUILTINS: [(&str, &str); 15] = [
     ("kill-node", include_str!("../../scenarios/kill-node.toml")),
     ("restart-node", include_str!("../../scenarios/restart-node.toml")),
     ("flush-all", include_str!("../../scenarios/flush-all.toml")),
+    (
+        "restart-cold-vs-warm",
+        include_str!("../../scenarios/restart-cold-vs-warm.toml"),
+    ),
     (
         "rolling-replace",
         include_str!("../../scenarios/rolling-replace.toml"),
