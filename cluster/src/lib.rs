@@ -32,4 +32,5 @@ pub use hash::hash_stop::hashed_part;
 pub use hash::key_hash::KeyHash;
 pub use hash::kind::HashKind;
 pub use hash::placement::Placement;
+pub use hash::spooky::spooky64;
 pub use topology::{Server, Topology, Weight};

@@ -36,6 +36,8 @@ pub(crate) struct Admin {
 /// The paths.
 pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
+        .route("/", get(crate::page::page))
+        .route("/status", get(crate::page::status))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(page))

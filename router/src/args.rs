@@ -47,6 +47,9 @@ pub struct Options {
     /// A configuration file in mcrouter's JSON; watched, and read again on SIGHUP.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Parameters for macros in the configuration file: `%NAME%` there is VALUE.
+    #[arg(long, value_name = "NAME:VALUE,…", value_delimiter = ',', value_parser = param)]
+    pub config_params: Vec<(String, String)>,
     /// How `--sharded` and `--embedded` place keys.
     #[arg(long, default_value = "rendezvous", value_name = "NAME")]
     pub hash: String,
@@ -57,6 +60,16 @@ pub struct Options {
     /// Check the configuration and exit: 0 if it is good, 2 with the reason if not.
     #[arg(long)]
     pub check: bool,
+
+    /// Tell which handles and servers a request comes by, and exit.
+    #[arg(long, num_args = 2, value_names = ["OPERATION", "KEY"])]
+    pub explain: Option<Vec<String>>,
+    /// Tell which share of the keys the second configuration moves, per pool and server, and exit.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub diff: Option<Vec<PathBuf>>,
+    /// Print the JSON Schema of configuration files and exit.
+    #[arg(long)]
+    pub schema: bool,
 
     /// How long a server may take to answer, unless its pool says otherwise.
     #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
@@ -174,6 +187,14 @@ fn octal(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|mode| *mode <= 0o777)
         .ok_or_else(|| format!("{text:?} are no permission bits, such as 700"))
+}
+
+/// `NAME:VALUE`.
+fn param(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| format!("{text:?} is not NAME:VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A size with its unit: `64KiB`, `1MiB`; memcached's `1m` and `512k` too.

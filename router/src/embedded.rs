@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::args::Options;
-use crate::service::{self, Running, StartError};
+use crate::service::{self, Running};
 
 /// A running router. Dropping it stops it; [`Handle::shutdown`] lets it answer what it was asked first.
 pub struct Handle {
@@ -80,13 +80,13 @@ where
             return ExitCode::from(BAD_CONFIG);
         }
     };
-    if options.check {
-        return match service::check(&options) {
-            Ok(()) => {
-                println!("config ok");
+    if let Some(told) = tell(&options) {
+        return match told {
+            Ok(text) => {
+                print!("{text}");
                 ExitCode::SUCCESS
             }
-            Err(error) => refuse(&error),
+            Err(why) => refuse(&why),
         };
     }
     log_to_stderr();
@@ -104,12 +104,38 @@ where
             running.wait();
             ExitCode::SUCCESS
         }
-        Err(error) => refuse(&error),
+        Err(error) => refuse(&error.to_string()),
     }
 }
 
-fn refuse(error: &StartError) -> ExitCode {
-    eprintln!("router: {error}");
+/// What is to be told instead of serving, if that is what was asked for.
+fn tell(options: &Options) -> Option<Result<String, String>> {
+    let configuration =
+        |options: &Options| service::configuration(options).map_err(|error| error.to_string());
+    if options.schema {
+        return Some(Ok(crate::schema::schema()));
+    }
+    if let Some([old, new]) = options.diff.as_deref() {
+        let read = |path: &std::path::PathBuf| {
+            configuration(&Options {
+                config: Some(path.clone()),
+                sharded: Vec::new(),
+                replicated: Vec::new(),
+                embedded: None,
+                ..options.clone()
+            })
+        };
+        return Some(read(old).and_then(|old| Ok(crate::compare::compare(&old, &read(new)?))));
+    }
+    if let Some([op, key]) = options.explain.as_deref() {
+        return Some(configuration(options).and_then(|config| crate::explain::explain(&config, op, key)));
+    }
+    let checked = || configuration(options).map(|_| "config ok\n".to_owned());
+    options.check.then(checked)
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("router: {why}");
     ExitCode::from(BAD_CONFIG)
 }
 

@@ -303,7 +303,7 @@ fn clients(page: &mut Page, shared: &Shared) {
     page.one(
         "router_unreported_errors_total",
         "counter",
-        "Requests without reply (noreply) that failed",
+        "Requests without reply (noreply, copies in the background) that failed",
         sum(|w| w.unreported_errors.get()),
     );
     page.one(
@@ -311,6 +311,24 @@ fn clients(page: &mut Page, shared: &Shared) {
         "counter",
         "Requests that went on to another server",
         sum(|w| w.failovers.get()),
+    );
+    page.one(
+        "router_near_cache_hits_total",
+        "counter",
+        "Gets answered by a NearCacheRoute",
+        sum(|w| w.near_hits.get()),
+    );
+    page.one(
+        "router_coalesced_gets_total",
+        "counter",
+        "Gets answered by the answer to another, in a CoalesceRoute",
+        sum(|w| w.coalesced.get()),
+    );
+    page.one(
+        "router_background_dropped_total",
+        "counter",
+        "Requests for the background that were left out because too much was under way",
+        sum(|w| w.background_dropped.get()),
     );
     page.one(
         "router_composite_requests",

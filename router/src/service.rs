@@ -174,19 +174,21 @@ impl Drop for Running {
 struct Origin {
     source: serde_json::Value,
     file: Option<PathBuf>,
-    text: Option<String>,
+    files: Option<Vec<(PathBuf, String)>>,
 }
 
-fn origin(options: &Options, embedded: &[String]) -> Result<Origin, StartError> {
+fn origin(options: &Options, settings: &Settings, embedded: &[String]) -> Result<Origin, StartError> {
     if let Some(path) = &options.config {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
             path: path.display().to_string(),
             message: format!("cannot read: {error}"),
         })?;
+        let source =
+            config::source::read(path, text, &settings.params).map_err(|error| error.of_file(path))?;
         return Ok(Origin {
-            source: config::parse(&text).map_err(|error| error.of_file(path))?,
+            source: source.value,
             file: Some(path.clone()),
-            text: Some(text),
+            files: Some(source.files),
         });
     }
     let servers = [embedded, &options.sharded, &options.replicated]
@@ -196,20 +198,19 @@ fn origin(options: &Options, embedded: &[String]) -> Result<Origin, StartError> 
     Ok(Origin {
         source: config::from_servers(options, servers),
         file: None,
-        text: None,
+        files: None,
     })
 }
 
-/// `--check`: reads the configuration and nothing else.
-pub(crate) fn check(options: &Options) -> Result<(), StartError> {
+/// The configuration that the command line names, checked; nothing is opened but its files.
+pub(crate) fn configuration(options: &Options) -> Result<Config, StartError> {
     let embedded: Vec<String> = (1..=options.embedded.unwrap_or(0))
         .map(|number| format!("node{number}=127.0.0.1:{number}"))
         .collect();
-    let origin = origin(options, &embedded)?;
     let settings = Settings::new(options, 1);
+    let origin = origin(options, &settings, &embedded)?;
     Config::check(origin.source, &settings.defaults, 1)
-        .map_err(|error| place(error, origin.file.as_ref()))?;
-    Ok(())
+        .map_err(|error| place(error, origin.file.as_ref()).into())
 }
 
 /// Errors of a file name the file.
@@ -232,8 +233,8 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         .enumerate()
         .map(|(index, node)| format!("node{}={}", index + 1, node.addr()))
         .collect();
-    let origin = origin(&options, &names)?;
     let settings = Arc::new(Settings::new(&options, threads));
+    let origin = origin(&options, &settings, &names)?;
     let config = Config::check(origin.source, &settings.defaults, 1)
         .map_err(|error| place(error, origin.file.as_ref()))?;
     let config = Arc::new(config);
@@ -272,6 +273,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         debts: Arc::clone(&debts),
         clients: AtomicUsize::new(0),
         alarm: Alarm::start().map_err(StartError::Thread)?,
+        flushes: Arc::default(),
     });
     let (agents, paying) = agents::start(Arc::clone(&shared)).map_err(StartError::Thread)?;
     debtors.push(paying);
@@ -290,7 +292,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         drain_timeout: options.drain_timeout,
         ended: watch::Sender::new(false),
     };
-    let keeper = Keeper::new(Arc::clone(&shared), mailboxes, agents, origin.file, origin.text);
+    let keeper = Keeper::new(Arc::clone(&shared), mailboxes, agents, origin.file, origin.files);
     let side = Side {
         admin: admin_listener,
         shared,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use crate::args::{FlushPolicy, Options};
 use crate::clock;
 use crate::config::Config;
 use crate::config::check::Defaults;
+use crate::config::source::Params;
 use crate::debt::Debts;
 use crate::stats::Registry;
 use crate::upstream::connection;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub max_connections: usize,
     pub threads: usize,
     pub defaults: Defaults,
+    /// For macros in configurations.
+    pub params: Params,
     pub started: Instant,
     /// Shown by `__mcrouter__.options`.
     pub options: Vec<(String, String)>,
@@ -72,6 +75,7 @@ impl Settings {
                 connect_timeout: options.connect_timeout,
                 host_id: host_id(),
             },
+            params: crate::config::source::params(&host_id(), &options.config_params),
             started: clock::now(),
             options: shown
                 .into_iter()
@@ -113,4 +117,6 @@ pub(crate) struct Shared {
     pub clients: AtomicUsize,
     /// Wakes workers for their deadlines.
     pub alarm: Alarm,
+    /// Times all servers were flushed, begun and ended.
+    pub flushes: Arc<AtomicU64>,
 }

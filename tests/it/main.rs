@@ -11,6 +11,7 @@ mod eviction;
 mod expiry;
 mod failover;
 mod garbage;
+mod handles;
 mod limits;
 mod operations;
 mod ops;

@@ -15,7 +15,7 @@ mod murmur64a;
 pub(crate) mod placement;
 mod rendezvous;
 mod ring;
-mod spooky;
+pub(crate) mod spooky;
 mod twemproxy;
 #[cfg(test)]
 mod vectors;

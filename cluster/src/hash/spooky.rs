@@ -1,4 +1,4 @@
-//! SpookyHash V2 (Bob Jenkins, public domain), 32 bits of it: WeightedCh3 draws acceptance with it.
+//! SpookyHash V2 (Bob Jenkins, public domain), 64 bits of it: WeightedCh3 draws acceptance with their lower half.
 
 /// "Not zero, odd, and not a regular mix of ones and zeros."
 const CONSTANT: u64 = 0xdead_beef_dead_beef;
@@ -12,12 +12,21 @@ const BLOCK: usize = 96;
     reason = "the lower half is what is asked for"
 )]
 pub(super) fn spooky32(message: &[u8], seed: u32) -> u32 {
-    let seed = u64::from(seed);
-    (if message.len() < SHORT_BELOW {
+    hash(message, u64::from(seed)) as u32
+}
+
+/// The first 64-bit word, both seeds being 0: with which mcrouter chooses by a client's address.
+#[must_use]
+pub fn spooky64(message: &[u8]) -> u64 {
+    hash(message, 0)
+}
+
+fn hash(message: &[u8], seed: u64) -> u64 {
+    if message.len() < SHORT_BELOW {
         short(message, seed)
     } else {
         long(message, seed)
-    }) as u32
+    }
 }
 
 fn word(bytes: &[u8]) -> u64 {

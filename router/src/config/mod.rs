@@ -1,7 +1,11 @@
 //! Configuration: where it comes from, and what it is once checked. A [`Config`] is never wrong.
 
 pub(crate) mod check;
+mod jsonm;
+mod node;
+mod pools;
 pub(crate) mod reload;
+pub(crate) mod source;
 
 use cluster::Topology;
 use serde_json::{Value, json};
@@ -37,7 +41,7 @@ impl Config {
     pub(crate) fn check(source: Value, defaults: &Defaults, epoch: u64) -> Result<Self, ConfigError> {
         let (root, pools, replicated) = {
             let top = Node::root(&source);
-            top.only_supported(&["pools", "route", "routes", "named_handles"], &["macros"])?;
+            top.only(&["pools", "route", "routes", "named_handles"])?;
             let mut checker = Checker::new(&source, defaults)?;
             let root = read_root(&top, &mut checker)?;
             let placed = std::mem::take(&mut checker.placed);
@@ -142,7 +146,8 @@ fn read_routes(routes: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint
     Ok(root::blueprint(default, prefixed))
 }
 
-fn read_prefix(node: &Node<'_>, prefix: &str) -> Result<Vec<u8>, ConfigError> {
+/// A routing prefix: `/region/cluster/`.
+pub(crate) fn read_prefix(node: &Node<'_>, prefix: &str) -> Result<Vec<u8>, ConfigError> {
     let parts: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
     match parts.as_slice() {
         ["", region, cluster] if !region.is_empty() && !cluster.is_empty() => {
@@ -184,6 +189,19 @@ pub(crate) fn parse(text: &str) -> Result<Value, ConfigError> {
                 },
             })
         }
+    }
+}
+
+/// The keys that are known where `source` has the one that nobody knows ([`node::PROBE`]).
+pub(crate) fn known_keys(source: &Value) -> Vec<String> {
+    let defaults = Defaults {
+        server_timeout: std::time::Duration::from_secs(1),
+        connect_timeout: std::time::Duration::from_secs(1),
+        host_id: String::new(),
+    };
+    match Config::check(source.clone(), &defaults, 1) {
+        Err(error) => error.message.split(' ').map(str::to_owned).collect(),
+        Ok(_) => Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tracing::{error, info};
 
 use super::Config;
+use super::source::{self, Source};
 use crate::clock;
 use crate::debt::agents::Agents;
 use crate::request::Op;
@@ -21,26 +22,29 @@ use crate::worker::{Control, Mailbox};
 /// How long a worker may take to confirm: it does so within a turn unless its thread gets no time at all.
 const CONFIRM_MAX: Duration = Duration::from_secs(10);
 
+/// Files and their texts.
+type Files = Vec<(PathBuf, String)>;
+
 /// The one place where configurations change.
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
     workers: Vec<Mailbox>,
     agents: Agents,
-    /// The file, and its text when it was last looked at.
+    /// The file; and all files that were read for it, with their texts when they were last looked at.
     file: Option<PathBuf>,
-    seen: Mutex<Option<String>>,
+    seen: Mutex<Option<Files>>,
     /// Held while a change is made: changes come one by one.
     changing: Mutex<()>,
 }
 
 impl Keeper {
-    /// `seen` is the text that the configuration in use was read from.
+    /// `seen` is what the configuration in use was read from.
     pub(crate) fn new(
         shared: Arc<Shared>,
         workers: Vec<Mailbox>,
         agents: Agents,
         file: Option<PathBuf>,
-        seen: Option<String>,
+        seen: Option<Files>,
     ) -> Self {
         Self {
             shared,
@@ -136,15 +140,20 @@ impl Keeper {
         };
         {
             let mut seen = self.seen.lock();
-            if force == Force::No && seen.as_ref() == Some(&text) {
+            let same = |files: &Files| {
+                files.first().is_some_and(|(_, known)| *known == text) && Source::unchanged(files)
+            };
+            if force == Force::No && seen.as_ref().is_some_and(same) {
                 return;
             }
-            *seen = Some(text.clone());
+            // Should it be bad, it is told once.
+            *seen = Some(vec![(path.clone(), text.clone())]);
         }
-        match super::parse(&text) {
+        match source::read(path, text, &self.shared.settings.params) {
             Ok(source) => {
+                *self.seen.lock() = Some(source.files);
                 // Already told where it failed.
-                let _ = self.apply_of(source, Some(path));
+                let _ = self.apply_of(source.value, Some(path));
             }
             Err(error) => {
                 self.shared.status.lock().last_attempt_unix = clock::unix().as_secs();

@@ -106,16 +106,16 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
             "route.pol: unknown key \"pol\"; did you mean \"pool\"?",
         ),
         (
-            with_route(r#"{"type": "PoolRoute", "pool": "A", "rates": {}}"#),
-            "route.rates: this setting of mcrouter's is not supported",
+            with_route(r#"{"type": "PoolRoute", "pool": "A", "shard_splits": {}}"#),
+            "route.shard_splits: this setting of mcrouter's is not supported",
         ),
         (
             with_route(r#"{"type": "FailoverRoute", "children": ["PoolRoute|A", {"type": "AlSyncRoute"}]}"#),
             "route.children[1].type: unknown route handle \"AlSyncRoute\"; did you mean \"AllSyncRoute\"?",
         ),
         (
-            with_route("\"WarmUpRoute|A\""),
-            "route: WarmUpRoute is not supported",
+            with_route("\"SRRoute|A\""),
+            "route: SRRoute is not supported: it finds servers through a service of Facebook's",
         ),
         (
             with_route(r#"{"type": "OperationSelectorRoute", "operation_policies": {"delet": "NullRoute"}}"#),
@@ -152,10 +152,6 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
         (
             r#"{"named_handles": {"a": "b", "b": "a"}, "route": "a"}"#.to_owned(),
             "circle",
-        ),
-        (
-            r#"{"route": "NullRoute", "macros": {}}"#.to_owned(),
-            "macros: this setting of mcrouter's is not supported",
         ),
     ] {
         let error = check(&text).expect_err(&text);

@@ -50,12 +50,14 @@ pub(crate) struct Client {
     pub paused: bool,
     /// Will not be read any more: closes when everything it is owed has been sent.
     pub closing: bool,
+    /// A hash of its address, for routes that choose by it.
+    pub from: u64,
     /// The usual size of its replies, in bytes: a moving average.
     usual: usize,
 }
 
 impl Client {
-    pub(crate) fn new(socket: Socket, ready: Arc<SocketWaker>, limits: Limits) -> Self {
+    pub(crate) fn new(socket: Socket, ready: Arc<SocketWaker>, limits: Limits, from: u64) -> Self {
         Self {
             socket,
             waker: Waker::from(Arc::clone(&ready)),
@@ -68,6 +70,7 @@ impl Client {
             dirty: false,
             paused: false,
             closing: false,
+            from,
             usual: USUAL_AT_FIRST_BYTES,
         }
     }

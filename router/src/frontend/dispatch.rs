@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use protocol::meta::KeyScratch;
@@ -35,6 +37,7 @@ impl Core {
         let Some(client) = self.front.clients.get_mut(id) else {
             return Consumed::Closing;
         };
+        self.front.wishes.from.set(client.from);
         let limits = client.decoder.limits();
         let mut decoder = std::mem::replace(&mut client.decoder, protocol::RequestDecoder::new(limits));
         let mut used = 0;
@@ -132,9 +135,16 @@ impl Core {
             return false;
         }
         let op = if get.with_cas { Op::Gets } else { Op::Get };
+        self.front.wishes.hot_keys.seen(key);
         let (server, retry) = match self.root.route(Routing { op, key }, &self.servers) {
             Routed::To(server) => (server, false),
             Routed::Try(server) => (server, true),
+            Routed::Hit(reply) => {
+                self.front.counters.requests.count(op, 1);
+                super::count(&self.front.counters, op, Kind::Hit);
+                self.front.answer_now(id, |out| out.extend_from_slice(&reply));
+                return true;
+            }
             Routed::Nothing | Routed::Refused(_) | Routed::Composite => return false,
         };
         let Some(upstream) = self.servers.get_mut(server) else {
@@ -172,11 +182,30 @@ impl Core {
             key: single.key(&mut scratch),
         };
         self.front.counters.requests.count(op, 1);
+        if expect != Expect::Retrieval {
+            // Plain gets have been seen where the shortest way was tried.
+            self.front.wishes.hot_keys.seen(routing.key);
+        }
         let (server, retry) = match self.root.route(routing, &self.servers) {
             Routed::To(server) => (server, false),
             // What goes on elsewhere after a failure is put together from the note, which only these have.
             Routed::Try(server) if matches!(single, Single::Get { touch: None, .. }) => (server, true),
-            Routed::Try(_) | Routed::Composite => {
+            Routed::Hit(reply)
+                if matches!(
+                    single,
+                    Single::Get {
+                        with_cas: false,
+                        touch: None,
+                        ..
+                    }
+                ) =>
+            {
+                super::count(&self.front.counters, op, Kind::Hit);
+                self.front.answer_now(id, |out| out.extend_from_slice(&reply));
+                return;
+            }
+            // What answers a plain get answers no other.
+            Routed::Try(_) | Routed::Composite | Routed::Hit(_) => {
                 let to = self.reply_to(id, single, cost, false);
                 let request = OwnedRequest::new(single);
                 self.flow(request, to, single.quiet());
@@ -255,7 +284,8 @@ impl Core {
     }
 
     /// Starts a composite request by its route.
-    pub(crate) fn flow(&mut self, request: OwnedRequest, to: ReplyTo, quiet: bool) {
+    pub(crate) fn flow(&mut self, mut request: OwnedRequest, to: ReplyTo, quiet: bool) {
+        request.from = self.from(to);
         let root = Rc::clone(&self.root);
         let (op, expect, note) = (request.op, request.expect, request.note.clone());
         self.flow_with((op, expect, note), to, quiet, |caller| {
@@ -263,7 +293,21 @@ impl Core {
         });
     }
 
-    fn flow_with(
+    /// A hash of the address of the client that `to` is an answer for.
+    fn from(&self, to: ReplyTo) -> u64 {
+        let client = match to {
+            ReplyTo::Client { id, .. } => Some(id),
+            ReplyTo::Gather { id, .. } => self.front.gathers.get(id).map(|gather| gather.client),
+            ReplyTo::Leg { .. } | ReplyTo::Nobody | ReplyTo::Probe => None,
+        };
+        match client.and_then(|id| self.front.clients.get(id)) {
+            Some(client) => client.from,
+            // Without a reply, it is the client being served.
+            None => self.front.wishes.from.get(),
+        }
+    }
+
+    pub(crate) fn flow_with(
         &mut self,
         (op, expect, note): (Op, Expect, Bytes),
         to: ReplyTo,
@@ -318,22 +362,7 @@ impl Core {
             }
             return;
         }
-        let mut wire = bytes::BytesMut::new();
-        protocol::encode::request::flush_all(
-            &mut wire,
-            &protocol::FlushAll {
-                noreply: false,
-                ..*flush
-            },
-        );
-        let request = Rc::new(OwnedRequest {
-            op: Op::Delete,
-            key: Bytes::new(),
-            expect: Expect::Flush,
-            wire: wire.freeze(),
-            note: Bytes::new(),
-            failed: None,
-        });
+        let request = Rc::new(OwnedRequest::flush_all(flush));
         let place = if flush.noreply {
             None
         } else {
@@ -351,13 +380,18 @@ impl Core {
             .map(|(server, _)| server)
             .collect();
         let what = (Op::Delete, Expect::Flush, Bytes::new());
+        // What is kept of before is not to be given away, from now on and once more when the last server has flushed.
+        let flushes = Arc::clone(&self.shared.flushes);
+        flushes.fetch_add(1, Ordering::AcqRel);
         self.flow_with(what, to, false, |caller| {
             Box::pin(async move {
                 let legs: Vec<Answer> = servers
                     .into_iter()
                     .map(|server| Box::pin(caller.send(server, Rc::clone(&request))) as Answer)
                     .collect();
-                crate::route::all_sync::worst(crate::route::join_all(legs).await)
+                let replies = crate::route::join_all(legs).await;
+                flushes.fetch_add(1, Ordering::AcqRel);
+                crate::route::all_sync::worst(replies)
                     .unwrap_or_else(|| Reply::said(Kind::Ok, protocol::encode::response::OK))
             })
         });

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use protocol::Request;
 use protocol::encode::response as lines;
+use protocol::{AdminVerb, Request};
 
 use crate::clock;
 use crate::pool::Destination;
 use crate::request::{Op, Routing};
+use crate::route::Plan;
 use crate::stats::report;
 use crate::worker::Core;
 
@@ -26,8 +27,35 @@ pub(crate) fn answer(core: &Core, request: &Request<'_>) -> Vec<u8> {
         .into_bytes(),
         Request::Verbosity(_) => lines::OK.to_vec(),
         Request::Stats(group) => stats(core, group),
+        Request::Admin(admin) if admin.verb == AdminVerb::Config => cluster(core, admin.args),
         _ => lines::ERROR.to_vec(),
     }
+}
+
+/// `config get cluster`, by which clients of ElastiCache find servers: all of the configuration's, its epoch as the
+/// version.
+fn cluster(core: &Core, args: &[u8]) -> Vec<u8> {
+    if args != b"get cluster" {
+        return lines::ERROR.to_vec();
+    }
+    let mut servers: Vec<String> = Vec::new();
+    for server in core.config.pools.iter().flat_map(|view| &view.pool.servers) {
+        let address = server.address.to_string();
+        if let Some((host, port)) = address.rsplit_once(':') {
+            let host = host.trim_matches(['[', ']']);
+            let ip = if host.parse::<std::net::IpAddr>().is_ok() {
+                host
+            } else {
+                ""
+            };
+            let told = format!("{host}|{ip}|{port}");
+            if !host.starts_with("unix") && !servers.contains(&told) {
+                servers.push(told);
+            }
+        }
+    }
+    let told = format!("{}\n{}\n", core.config.epoch, servers.join(" "));
+    format!("CONFIG cluster 0 {}\r\n{told}\r\nEND\r\n", told.len()).into_bytes()
 }
 
 fn stats(core: &Core, group: &[u8]) -> Vec<u8> {
@@ -36,14 +64,24 @@ fn stats(core: &Core, group: &[u8]) -> Vec<u8> {
         .filter(|word| !word.is_empty())
         .collect();
     let list = match words.first().copied() {
-        None | Some(b"all" | b"detailed" | b"basic" | b"count") => report::general(&core.shared),
+        None | Some(b"basic" | b"count") => report::general(&core.shared),
+        Some(b"all" | b"detailed") => {
+            let mut all = report::general(&core.shared);
+            all.extend(report::settings(&core.shared));
+            all.extend(report::servers(&core.shared, report::Which::All));
+            all
+        }
         Some(b"servers") => report::servers(&core.shared, report::Which::All),
         Some(b"suspect_servers") => report::servers(&core.shared, report::Which::Suspect),
+        Some(b"hotkeys") => report::hot_keys(&core.shared),
         Some(b"settings") => report::settings(&core.shared),
         Some(b"version") => vec![("version".to_owned(), core.settings.announce_version.clone())],
         // A router has no slabs and dumps no keys.
         Some(b"items" | b"slabs" | b"sizes" | b"conns" | b"cachedump") => Vec::new(),
-        Some(b"reset") => return lines::RESET.to_vec(),
+        Some(b"reset") => {
+            core.shared.registry.reset();
+            return lines::RESET.to_vec();
+        }
         Some(_) => return lines::ERROR.to_vec(),
     };
     let mut text = String::new();
@@ -112,11 +150,16 @@ fn question_of(core: &Core, question: &str) -> Result<String, String> {
             let arguments = arguments.ok_or("expected route(OPERATION,KEY)")?;
             let (op, key) = arguments.split_once(',').ok_or("expected route(OPERATION,KEY)")?;
             let op = Op::named(op).ok_or_else(|| format!("no operation {op:?}"))?;
-            destinations(core, op, key.as_bytes())
-                .iter()
-                .map(|destination| destination.name.as_str())
-                .collect::<Vec<_>>()
-                .join("\r\n")
+            let plan = plan(core, op, key.as_bytes());
+            if name == "route_handles" {
+                plan.text().trim_end().to_owned()
+            } else {
+                let servers = plan.servers().iter();
+                servers
+                    .map(|destination| destination.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join("\r\n")
+            }
         }
         _ => {
             return Err(crate::config::check::unknown(
@@ -141,13 +184,12 @@ fn question_of(core: &Core, question: &str) -> Result<String, String> {
 
 /// The servers a request may reach, first choice first, each once.
 pub(crate) fn destinations(core: &Core, op: Op, key: &[u8]) -> Vec<Arc<Destination>> {
-    let mut found = Vec::new();
-    core.root.destinations(Routing { op, key }, &mut found);
-    let mut once: Vec<Arc<Destination>> = Vec::new();
-    for destination in found {
-        if !once.contains(&destination) {
-            once.push(destination);
-        }
-    }
-    once
+    plan(core, op, key).servers().to_vec()
+}
+
+/// The way of a request through the tree.
+fn plan(core: &Core, op: Op, key: &[u8]) -> Plan {
+    let mut plan = Plan::default();
+    core.root.destinations(Routing { op, key }, &mut plan);
+    plan
 }

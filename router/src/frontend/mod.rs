@@ -61,7 +61,7 @@ pub(crate) struct Front {
 const SPARE_GATHERS: usize = 64;
 
 impl Front {
-    pub(crate) fn new(counters: Arc<WorkerCounters>) -> Self {
+    pub(crate) fn new(counters: Arc<WorkerCounters>, wishes: Wishes) -> Self {
         Self {
             clients: Arena::new(),
             gathers: Arena::new(),
@@ -72,7 +72,7 @@ impl Front {
             retries: Vec::new(),
             buffers: Buffers::default(),
             counters,
-            wishes: Rc::default(),
+            wishes: Rc::new(wishes),
         }
     }
 
@@ -208,7 +208,8 @@ impl Front {
                 }
                 self.settle(id);
             }
-            (ReplyTo::Nobody | ReplyTo::Probe | ReplyTo::Leg { .. }, reply) => {
+            (ReplyTo::Leg { id, leg }, reply) => self.leg(id, leg, reply.clone()),
+            (ReplyTo::Nobody | ReplyTo::Probe, reply) => {
                 if reply.failed() {
                     self.counters.unreported_errors.add(1);
                 }

@@ -38,6 +38,7 @@ pub(crate) fn multiget(core: &mut Core, client: Id<Client>, get: &Get<'_>, cost:
     let id = core.front.gathers.insert_with(|_| Gather::new(client, seq, op));
     for key in get.keys {
         let number = gather.key();
+        core.front.wishes.hot_keys.seen(key.as_bytes());
         let routing = Routing {
             op,
             key: key.as_bytes(),
@@ -65,6 +66,14 @@ pub(crate) fn multiget(core: &mut Core, client: Id<Client>, get: &Get<'_>, cost:
                 composite.push((part, OwnedRequest::new(&one_key(get, key))));
             }
             Routed::Nothing => core.front.counters.dev_null.add(1),
+            Routed::Hit(reply) => {
+                let part = gather.open_part(false);
+                gather.add(part, number);
+                gather.answered_one(
+                    part,
+                    reply.strip_suffix(encode::response::END).unwrap_or_default(),
+                );
+            }
             Routed::Refused(line) => gather.fail_with_line(&line),
         }
     }

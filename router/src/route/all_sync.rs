@@ -3,10 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, join_all};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, join_all};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::reply::Reply;
 use crate::request::{OwnedRequest, Routing};
 
@@ -46,10 +45,12 @@ impl RouteHandle for AllSyncRoute {
         })
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        for child in &self.children {
-            child.destinations(request, into);
-        }
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        into.handle("AllSyncRoute: all, the worst reply", |into| {
+            for child in &self.children {
+                child.destinations(request, into);
+            }
+        });
     }
 }
 

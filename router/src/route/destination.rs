@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, RouteHandle, Routed, Servers, at_once};
+use super::{Answer, Blueprint, Plan, RouteHandle, Routed, Servers, at_once};
 use crate::flow::Caller;
 use crate::pool::Destination;
 use crate::reply::Reply;
@@ -42,7 +42,7 @@ impl RouteHandle for DestinationRoute {
         }
     }
 
-    fn destinations(&self, _request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        into.push(Arc::clone(&self.destination));
+    fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {
+        into.server(&self.destination);
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Answer, Blueprint, RouteHandle, Routed, Servers, at_once};
+use super::{Answer, Blueprint, Plan, RouteHandle, Routed, Servers, at_once};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::reply::{Kind, Reply};
 use crate::request::{OwnedRequest, Routing};
 
@@ -60,5 +59,8 @@ impl RouteHandle for ErrorRoute {
         })
     }
 
-    fn destinations(&self, _request: Routing<'_>, _into: &mut Vec<Arc<Destination>>) {}
+    fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {
+        let line = self.line.trim_ascii_end().escape_ascii();
+        into.handle(format_args!("ErrorRoute: {line}"), |_| {});
+    }
 }

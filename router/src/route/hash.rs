@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use cluster::{HashKind, Placement, Server, Topology, Weight, hashed_part};
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::request::{OwnedRequest, Routing};
 
 /// How a hash is asked for: `"hash": "ketama"` or `"hash": {"hash_func": …, "salt": …, "weights": …, "tags": …}`.
@@ -54,12 +53,7 @@ impl HashSettings {
             .map(|weights| read_weights(&weights))
             .transpose()?;
         let tags = match node.get("tags") {
-            Some(tags) => Some(
-                tags.list()?
-                    .iter()
-                    .map(|tag| tag.string().map(str::to_owned))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Some(tags) => Some(read_tags(&tags)?),
             None => None,
         };
         Ok(Self {
@@ -98,6 +92,14 @@ fn kind(node: &Node<'_>) -> Result<HashKind, ConfigError> {
     node.string()?
         .parse()
         .map_err(|error| node.error(&format!("{error}")))
+}
+
+/// Reads a list of tags.
+pub(crate) fn read_tags(node: &Node<'_>) -> Result<Vec<String>, ConfigError> {
+    node.list()?
+        .iter()
+        .map(|tag| tag.string().map(str::to_owned))
+        .collect()
 }
 
 /// Reads a list of weights.
@@ -139,13 +141,24 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
     let names = (0..children.len()).map(|index| index.to_string()).collect();
     let placement =
         Placement::new(&settings.topology(names, None)).map_err(|error| node.error(&error.to_string()))?;
-    Ok(blueprint(Arc::new(placement), settings.salt, children))
+    Ok(blueprint(
+        "HashRoute".to_owned(),
+        Arc::new(placement),
+        settings.salt,
+        children,
+    ))
 }
 
 /// A route to the child that `placement` names; the children are in its order.
-pub(crate) fn blueprint(placement: Arc<Placement>, salt: Vec<u8>, children: Vec<Blueprint>) -> Blueprint {
+pub(crate) fn blueprint(
+    what: String,
+    placement: Arc<Placement>,
+    salt: Vec<u8>,
+    children: Vec<Blueprint>,
+) -> Blueprint {
     Arc::new(move |builder| {
         Rc::new(HashRoute {
+            what: what.clone(),
             placement: Arc::clone(&placement),
             salt: salt.clone(),
             children: children.iter().map(|child| builder.once(child)).collect(),
@@ -154,20 +167,35 @@ pub(crate) fn blueprint(placement: Arc<Placement>, salt: Vec<u8>, children: Vec<
 }
 
 struct HashRoute {
+    /// What it is called when it is explained.
+    what: String,
     placement: Arc<Placement>,
     salt: Vec<u8>,
     children: Box<[Handle]>,
 }
 
 impl HashRoute {
-    fn child(&self, key: &[u8]) -> &Handle {
-        let index = if self.salt.is_empty() {
+    fn index(&self, key: &[u8]) -> usize {
+        if self.salt.is_empty() {
             self.placement.owner(key)
         } else {
             let salted = [hashed_part(key), &self.salt].concat();
             self.placement.owner_of_part(&salted)
-        };
-        &self.children[index]
+        }
+    }
+
+    fn child(&self, key: &[u8]) -> &Handle {
+        &self.children[self.index(key)]
+    }
+
+    fn about(&self, key: &[u8]) -> String {
+        let (what, hash) = (&self.what, self.placement.hash());
+        let (number, of) = (self.index(key) + 1, self.children.len());
+        let part = hashed_part(key).escape_ascii();
+        format!(
+            "{what}: {hash} of {part:?} is {number} of {of}",
+            part = part.to_string()
+        )
     }
 }
 
@@ -177,10 +205,13 @@ impl RouteHandle for HashRoute {
     }
 
     fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        Rc::clone(self.child(&request.key)).call(request, caller)
+        Rc::clone(self.child(&request.hashed)).call(request, caller)
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        self.child(request.key).destinations(request, into);
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        let hashed = into.hashed(request.key);
+        into.handle(self.about(&hashed), |into| {
+            self.child(&hashed).destinations(request, into);
+        });
     }
 }

@@ -18,8 +18,11 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
                 "failover_count",
                 "salt",
                 "thread_local_failover",
+                "failover_errors",
+                "failover_policy",
+                "failover_limit",
             ],
-            &["weights", "failover_errors", "failover_policy"],
+            &["weights"],
         )?;
         let count = match node.get("failover_count") {
             Some(count) => count.count()?,
@@ -41,9 +44,12 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         .collect();
     order.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     order.truncate(count.max(1));
-    Ok(failover::in_turn(
-        order.into_iter().map(|(_, child)| child).collect(),
-    ))
+    let chosen = order.into_iter().map(|(_, child)| child).collect();
+    if node.argument().is_some() {
+        Ok(failover::in_turn(chosen))
+    } else {
+        failover::over(chosen, node)
+    }
 }
 
 /// CRC-32 (IEEE 802.3), bit by bit: for a handful of children at configuration time.

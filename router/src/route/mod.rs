@@ -6,21 +6,53 @@
 //!
 //! A handle has two lives: [`Blueprint`], checked once and shared by all workers, and the handle a worker makes of it.
 
+pub(crate) mod all_async;
+pub(crate) mod all_fastest;
+pub(crate) mod all_initial;
+pub(crate) mod all_majority;
 pub(crate) mod all_sync;
+pub(crate) mod big_value;
+pub(crate) mod blackhole;
+pub(crate) mod coalesce;
 pub(crate) mod destination;
 pub(crate) mod error;
 pub(crate) mod failover;
 pub(crate) mod hash;
+pub(crate) mod hash_stop_allow_list;
+pub(crate) mod host_id;
+pub(crate) mod key_parse;
+pub(crate) mod key_split;
+pub(crate) mod l1l2_cache;
+pub(crate) mod l1l2_size_split;
+pub(crate) mod latency_injection;
 pub(crate) mod latest;
+pub(crate) mod load_balancer;
+pub(crate) mod logging;
+pub(crate) mod migrate;
+pub(crate) mod miss_failover;
+pub(crate) mod modify_exptime;
+pub(crate) mod modify_key;
+pub(crate) mod near_cache;
 pub(crate) mod null;
 pub(crate) mod operation;
+pub(crate) mod original_client_hash;
+pub(crate) mod outstanding_limit;
+mod plan;
 pub(crate) mod pool;
 pub(crate) mod prefix;
 pub(crate) mod random;
+pub(crate) mod random_placement;
+pub(crate) mod rate_limit;
 pub(crate) mod replicated;
 pub(crate) mod root;
+pub(crate) mod routing_group;
+pub(crate) mod shadow;
+pub(crate) mod slow_warm_up;
+pub(crate) mod staging;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod warm_up;
+pub(crate) mod write_stamps;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,12 +62,13 @@ use std::task::Poll;
 
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::debt::Debts;
-use crate::flow::Caller;
+use crate::flow::{Caller, Leg, Wishes};
 use crate::pool::Destination;
 use crate::reply::Reply;
 use crate::request::{OwnedRequest, Routing};
 use crate::upstream::Upstream;
 use crate::worker::arena::{Arena, Id};
+pub(crate) use plan::Plan;
 
 /// Where a request goes.
 #[derive(Debug, Clone)]
@@ -48,6 +81,8 @@ pub(crate) enum Routed {
     Nothing,
     /// Nowhere: this line.
     Refused(Rc<[u8]>),
+    /// Nowhere: this answers a plain get, up to and with its END.
+    Hit(Arc<[u8]>),
     /// [`RouteHandle::call`] has to run.
     Composite,
 }
@@ -66,8 +101,8 @@ pub(crate) trait RouteHandle {
     /// Carries the request out.
     fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer;
 
-    /// The servers the request may reach, first choice first.
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>);
+    /// Tells whom the request may reach, first choice first.
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan);
 }
 
 /// A handle in use.
@@ -81,6 +116,8 @@ pub(crate) struct Builder<'w> {
     pub connect: &'w mut dyn FnMut(&Arc<Destination>) -> Id<Upstream>,
     /// What replicas are owed.
     pub debts: Arc<Debts>,
+    /// What handles know of the worker besides.
+    pub worker: Rc<Wishes>,
     /// Handles with a name, made once however often they are referred to.
     pub named: ahash::AHashMap<usize, Handle>,
 }
@@ -96,6 +133,11 @@ impl Builder<'_> {
         self.named.insert(identity, Rc::clone(&handle));
         handle
     }
+
+    /// The same for several.
+    pub(crate) fn all(&mut self, blueprints: &[Blueprint]) -> Box<[Handle]> {
+        blueprints.iter().map(|blueprint| self.once(blueprint)).collect()
+    }
 }
 
 /// Reads one kind of handle from its JSON.
@@ -103,54 +145,66 @@ type Parse = fn(&Node<'_>, &mut Checker<'_>) -> Result<Blueprint, ConfigError>;
 
 /// The handles by name.
 pub(crate) const HANDLES: &[(&str, Parse)] = &[
+    ("AllAsyncRoute", all_async::parse),
+    ("AllFastestRoute", all_fastest::parse),
+    ("AllInitialRoute", all_initial::parse),
+    ("AllMajorityRoute", all_majority::parse),
     ("AllSyncRoute", all_sync::parse),
+    ("BigValueRoute", big_value::parse),
+    ("BlackholeRoute", blackhole::parse),
+    ("CoalesceRoute", coalesce::parse),
+    ("DevNullRoute", null::parse),
     ("ErrorRoute", error::parse),
     ("FailoverRoute", failover::parse),
+    ("FailoverWithExptimeRoute", failover::parse_with_exptime),
     ("HashRoute", hash::parse),
+    ("HashStopAllowListRoute", hash_stop_allow_list::parse),
+    ("HostIdRoute", host_id::parse),
+    ("KeyParseRoute", key_parse::parse),
+    ("KeySplitRoute", key_split::parse),
+    ("L1L2CacheRoute", l1l2_cache::parse),
+    ("L1L2SizeSplitRoute", l1l2_size_split::parse),
+    ("LatencyInjectionRoute", latency_injection::parse),
     ("LatestRoute", latest::parse),
+    ("LoadBalancerRoute", load_balancer::parse),
+    ("LoggingRoute", logging::parse),
+    ("MigrateRoute", migrate::parse),
+    ("MissFailoverRoute", miss_failover::parse),
+    ("ModifyExptimeRoute", modify_exptime::parse),
+    ("ModifyKeyRoute", modify_key::parse),
+    ("NearCacheRoute", near_cache::parse),
     ("NullRoute", null::parse),
     ("OperationSelectorRoute", operation::parse),
+    ("OriginalClientHashRoute", original_client_hash::parse),
+    ("OutstandingLimitRoute", outstanding_limit::parse),
     ("PoolRoute", pool::parse),
     ("PrefixPolicyRoute", operation::parse),
     ("PrefixSelectorRoute", prefix::parse),
+    ("RandomPlacementRoute", random_placement::parse),
     ("RandomRoute", random::parse),
+    ("RateLimitRoute", rate_limit::parse),
     ("ReplicatedPoolRoute", replicated::parse),
+    ("RoutingGroupRoute", routing_group::parse),
+    ("SaltedFailoverRoute", failover::parse_salted),
+    ("ShadowRoute", shadow::parse),
+    ("SlowWarmUpRoute", slow_warm_up::parse),
+    ("StagingRoute", staging::parse),
+    ("WarmUpRoute", warm_up::parse),
 ];
 
-/// Handles of mcrouter's that are not here yet: named in the error, instead of "unknown".
-pub(crate) const NOT_YET: &[&str] = &[
-    "AllAsyncRoute",
-    "AllFastestRoute",
-    "AllInitialRoute",
-    "AllMajorityRoute",
-    "BigValueRoute",
-    "BlackholeRoute",
-    "CarbonLookasideRoute",
-    "DevNullRoute",
-    "DistributionRoute",
-    "FailoverWithExptimeRoute",
-    "HashStopAllowListRoute",
-    "HostIdRoute",
-    "KeyParseRoute",
-    "KeySplitRoute",
-    "L1L2CacheRoute",
-    "L1L2SizeSplitRoute",
-    "LatencyInjectionRoute",
-    "LoadBalancerRoute",
-    "LoggingRoute",
-    "MigrateRoute",
-    "MissFailoverRoute",
-    "ModifyExptimeRoute",
-    "ModifyKeyRoute",
-    "OriginalClientHashRoute",
-    "OutstandingLimitRoute",
-    "RateLimitRoute",
-    "RoutingGroupRoute",
-    "SaltedFailoverRoute",
-    "ShadowRoute",
-    "SlowWarmUpRoute",
-    "StagingRoute",
-    "WarmUpRoute",
+/// Handles of mcrouter's that only mean something inside Facebook: refused with the reason.
+pub(crate) const FOREIGN: &[(&str, &str)] = &[
+    ("AxonLogRoute", "it writes to a service of Facebook's"),
+    (
+        "CarbonLookasideRoute",
+        "it caches services that speak Carbon, not memcached",
+    ),
+    ("DistributionRoute", "it hands writes to a service of Facebook's"),
+    (
+        "SetDistributionTargetRoute",
+        "it hands writes to a service of Facebook's",
+    ),
+    ("SRRoute", "it finds servers through a service of Facebook's"),
 ];
 
 /// Waits for all of them, each making progress while the others wait.
@@ -170,6 +224,29 @@ pub(crate) async fn join_all(mut answers: Vec<Answer>) -> Vec<Reply> {
     })
     .await;
     replies.into_iter().flatten().collect()
+}
+
+/// The first reply, in the order in which they come, that `wanted` takes; else all of them, in the order asked.
+pub(crate) async fn first(
+    mut answers: Vec<Leg>,
+    mut wanted: impl FnMut(&Reply) -> bool,
+) -> Result<Reply, Vec<Reply>> {
+    let mut replies: Vec<Option<Reply>> = answers.iter().map(|_| None).collect();
+    let found = std::future::poll_fn(|cx| {
+        let mut waiting = false;
+        for (answer, reply) in answers.iter_mut().zip(&mut replies) {
+            if reply.is_none() {
+                match Pin::new(answer).poll(cx) {
+                    Poll::Ready(said) if wanted(&said) => return Poll::Ready(Some(said)),
+                    Poll::Ready(said) => *reply = Some(said),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(None) }
+    })
+    .await;
+    found.ok_or_else(|| replies.into_iter().flatten().collect())
 }
 
 /// A reply that is there already.

@@ -1,12 +1,12 @@
-//! NullRoute: nowhere. Gets miss, sets are not stored.
+//! NullRoute, DevNullRoute: nowhere. Gets miss, sets are not stored. (mcrouter counts only what the latter takes; we count
+//! both.)
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, at_once};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, at_once};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::reply::Reply;
 use crate::request::{OwnedRequest, Routing};
 
@@ -28,7 +28,9 @@ impl RouteHandle for NullRoute {
         at_once(Reply::nothing(&request))
     }
 
-    fn destinations(&self, _request: Routing<'_>, _into: &mut Vec<Arc<Destination>>) {}
+    fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {
+        into.handle("NullRoute: a miss, or not stored", |_| {});
+    }
 }
 
 /// A route to nowhere.

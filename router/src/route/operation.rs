@@ -3,10 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, error};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, error};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::request::{Op, OwnedRequest, Routing};
 
 /// Operations of mcrouter's that no memcached client sends: read and never used.
@@ -18,7 +17,7 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         .get("default_policy")
         .map(|route| checker.route(&route))
         .transpose()?;
-    let mut by_op: [Option<Blueprint>; Op::ALL.len()] = std::array::from_fn(|_| None);
+    let mut by_op: ByOp = std::array::from_fn(|_| None);
     if let Some(policies) = node.get("operation_policies") {
         for (name, route) in policies.entries()? {
             let child = checker.route(&route)?;
@@ -32,25 +31,29 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
             }
         }
     }
-    Ok(Arc::new(move |builder| {
-        let children = std::array::from_fn(|index| {
-            let op = Op::ALL[index];
-            match (&by_op[index], &default) {
-                (Some(child), _) | (None, Some(child)) => builder.once(child),
-                (None, None) => {
-                    let why = format!(
-                        "no route for {}: no policy for it and no default_policy",
-                        op.name()
-                    );
-                    error::blueprint(&why)(builder)
-                }
+    Ok(blueprint("OperationSelectorRoute", by_op, default))
+}
+
+/// The child of each operation that has its own.
+pub(crate) type ByOp = [Option<Blueprint>; Op::ALL.len()];
+
+/// A child for each operation: its own, else the default, else an error.
+pub(crate) fn blueprint(what: &'static str, by_op: ByOp, default: Option<Blueprint>) -> Blueprint {
+    Arc::new(move |builder| {
+        let children = std::array::from_fn(|index| match (&by_op[index], &default) {
+            (Some(child), _) | (None, Some(child)) => builder.once(child),
+            (None, None) => {
+                let op = Op::ALL[index].name();
+                let why = format!("no route for {op}: no policy for it and no default_policy");
+                error::blueprint(&why)(builder)
             }
         });
-        Rc::new(OperationSelectorRoute { children })
-    }))
+        Rc::new(OperationSelectorRoute { what, children })
+    })
 }
 
 struct OperationSelectorRoute {
+    what: &'static str,
     children: [Handle; Op::ALL.len()],
 }
 
@@ -63,7 +66,9 @@ impl RouteHandle for OperationSelectorRoute {
         Rc::clone(&self.children[request.op.index()]).call(request, caller)
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        self.children[request.op.index()].destinations(request, into);
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        into.handle(format_args!("{}: {}", self.what, request.op.name()), |into| {
+            self.children[request.op.index()].destinations(request, into);
+        });
     }
 }

@@ -1,36 +1,71 @@
-//! PoolRoute: a pool's servers, each owning its share of the keys.
+//! PoolRoute: a pool's servers, each owning its share of the keys. Its settings wrap the servers one by one
+//! (`max_outstanding`, `slow_warmup`, `shadows`) or all of them (`rates`), as the handles of those names do.
 
-use super::{Blueprint, hash};
-use crate::config::check::{Checker, ConfigError, Node};
+use super::{Blueprint, hash, null, outstanding_limit, rate_limit, shadow, slow_warm_up};
+use crate::config::check::{Checker, ConfigError, Node, Pool};
 use hash::HashSettings;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    let (pool, settings) = if node.argument().is_some() {
-        (checker.pool(node)?, None)
-    } else {
-        node.only_supported(
-            &["type", "name", "pool", "hash", "asynclog", "asynclog_name"],
-            &[
-                "shadows",
-                "shadow_policy",
-                "rates",
-                "shard_splits",
-                "split_shard_fanout",
-                "max_outstanding",
-                "slow_warmup",
-                "bucketize",
-                "total_buckets",
-                "bucketization_keyspace",
-                "total_buckets_by_prefix",
-                "distribution_enabled",
-            ],
-        )?;
-        let pool = checker.pool(&node.need("pool")?)?;
-        let settings = node
-            .get("hash")
-            .map(|hash| HashSettings::read(&hash))
-            .transpose()?;
-        (pool, settings)
-    };
-    checker.place(node, &pool, settings)
+    if node.argument().is_some() {
+        let pool = checker.pool(node)?;
+        return checker.place(node, &pool, None);
+    }
+    node.only_supported(
+        &[
+            "type",
+            "name",
+            "pool",
+            "hash",
+            "asynclog",
+            "asynclog_name",
+            "shadows",
+            "shadow_policy",
+            "rates",
+            "max_outstanding",
+            "slow_warmup",
+        ],
+        &[
+            "shard_splits",
+            "split_shard_fanout",
+            "bucketize",
+            "total_buckets",
+            "bucketization_keyspace",
+            "total_buckets_by_prefix",
+            "distribution_enabled",
+        ],
+    )?;
+    let pool = checker.pool(&node.need("pool")?)?;
+    let settings = node
+        .get("hash")
+        .map(|hash| HashSettings::read(&hash))
+        .transpose()?;
+    let pool = wrapped(node, checker, pool)?;
+    let placed = checker.place(node, &pool, settings)?;
+    match node.get("rates") {
+        Some(rates) => rate_limit::blueprint(placed, null::blueprint(), &rates),
+        None => Ok(placed),
+    }
+}
+
+/// The pool with what this route puts around each of its servers.
+fn wrapped(node: &Node<'_>, checker: &mut Checker<'_>, mut pool: Pool) -> Result<Pool, ConfigError> {
+    if let Some(most) = node.get("max_outstanding") {
+        let most = outstanding_limit::read_most(&most)?;
+        pool.wrap(|_, server| outstanding_limit::blueprint(server, most));
+    }
+    if let Some(slow) = node.get("slow_warmup") {
+        slow.only(&["failoverTarget", "settings"])?;
+        let (failover, settings) = slow_warm_up::read(&slow, checker)?;
+        pool.wrap(|_, server| slow_warm_up::blueprint(server, failover.clone(), settings));
+    }
+    let shadows = shadow::read(node, checker)?;
+    pool.wrap(|index, server| {
+        let range = |shadow: &shadow::Shadow| shadow.index_range.unwrap_or((0, usize::MAX));
+        let here = shadows.iter().filter(|shadow| {
+            let (from, to) = range(shadow);
+            (from..to).contains(&index)
+        });
+        shadow::blueprint(server, here.cloned().collect())
+    });
+    Ok(pool)
 }

@@ -3,10 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, error};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, error};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::request::{OwnedRequest, Routing};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
@@ -42,10 +41,11 @@ struct PrefixSelectorRoute {
 
 impl PrefixSelectorRoute {
     fn child(&self, key: &[u8]) -> &Handle {
-        self.policies
-            .iter()
-            .find(|(prefix, _)| key.starts_with(prefix))
-            .map_or(&self.wildcard, |(_, child)| child)
+        self.policy(key).map_or(&self.wildcard, |(_, child)| child)
+    }
+
+    fn policy(&self, key: &[u8]) -> Option<&(Vec<u8>, Handle)> {
+        self.policies.iter().find(|(prefix, _)| key.starts_with(prefix))
     }
 }
 
@@ -58,7 +58,11 @@ impl RouteHandle for PrefixSelectorRoute {
         Rc::clone(self.child(&request.key)).call(request, caller)
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        self.child(request.key).destinations(request, into);
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        let what = match self.policy(request.key) {
+            Some((prefix, _)) => format!("PrefixSelectorRoute: prefix {}", prefix.escape_ascii()),
+            None => "PrefixSelectorRoute: wildcard".to_owned(),
+        };
+        into.handle(what, |into| self.child(request.key).destinations(request, into));
     }
 }

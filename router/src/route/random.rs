@@ -3,10 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, null};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, null};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::request::{OwnedRequest, Routing};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
@@ -43,9 +42,11 @@ impl RouteHandle for RandomRoute {
         Rc::clone(self.child()).call(request, caller)
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        for child in &self.children {
-            child.destinations(request, into);
-        }
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        into.handle("RandomRoute: one of these", |into| {
+            for child in &self.children {
+                child.destinations(request, into);
+            }
+        });
     }
 }

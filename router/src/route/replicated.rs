@@ -13,11 +13,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, join_all};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, join_all};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::debt::Replica;
 use crate::flow::Caller;
-use crate::pool::{Destination, GetErrors};
+use crate::pool::GetErrors;
 use crate::reply::{Kind, Reply};
 use crate::request::{Op, OwnedRequest, Routing};
 use crate::upstream::Upstream;
@@ -339,9 +339,11 @@ impl RouteHandle for ReplicatedPoolRoute {
         }
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
-        for member in self.order(request.key) {
-            member.handle.destinations(request, into);
-        }
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        into.handle("ReplicatedPoolRoute: every server, the leader first", |into| {
+            for member in self.order(request.key) {
+                member.handle.destinations(request, into);
+            }
+        });
     }
 }

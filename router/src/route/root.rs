@@ -1,17 +1,18 @@
 //! The top of the tree: the route of the key's routing prefix (`/region/cluster/key`), else the default route.
 //!
-//! Without `routes` in the configuration no key has a prefix, whatever it starts with.
+//! A `*` in the prefix is any region or cluster: `/*/*/key` goes to all routes. The default route answers if it is one of
+//! them, else the first; the others go on by themselves. A region's routes may have a cluster `fallback` for clusters that
+//! have no route. Without `routes` in the configuration no key has a prefix, whatever it starts with.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, RouteHandle, Routed, Servers, at_once};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, at_once};
 use crate::flow::Caller;
-use crate::pool::Destination;
 use crate::reply::{Kind, Reply};
 use crate::request::{OwnedRequest, Routing};
 
-/// The default route and the routes of prefixes, each with both its slashes: `/a/b/`.
+/// The default route and the routes of prefixes, each with its slashes: `/a/b/`.
 pub(crate) fn blueprint(default: Blueprint, prefixed: Vec<(Vec<u8>, Blueprint)>) -> Blueprint {
     if prefixed.is_empty() {
         return default;
@@ -32,15 +33,48 @@ struct RootRoute {
     prefixed: Box<[(Vec<u8>, Handle)]>,
 }
 
+/// mcrouter's cluster for clusters without a route.
+const FALLBACK: &[u8] = b"fallback";
+
+/// `/region/cluster/` of a key, if it begins so.
+fn prefix(key: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    let rest = key.strip_prefix(b"/")?;
+    let region = memchr::memchr(b'/', rest)?;
+    let cluster = memchr::memchr(b'/', &rest[region + 1..])?;
+    let length = region + cluster + 3;
+    let named = region > 0 && cluster > 0 && key.len() > length;
+    named.then(|| (&rest[..region], &rest[region + 1..region + 1 + cluster], length))
+}
+
 impl RootRoute {
-    fn prefixed(&self, key: &[u8]) -> Option<(usize, &Handle)> {
+    /// Who is asked for a key with a prefix, who answers first; and how long the prefix is.
+    fn prefixed(&self, key: &[u8]) -> Option<(usize, Vec<&Handle>)> {
         if key.first() != Some(&b'/') {
             return None;
         }
-        self.prefixed
-            .iter()
-            .find(|(prefix, _)| key.len() > prefix.len() && key.starts_with(prefix))
-            .map(|(prefix, route)| (prefix.len(), route))
+        let (region, cluster, length) = prefix(key)?;
+        let fits = |wanted: &[u8], name: &[u8]| wanted == b"*" || wanted == name;
+        let matching = |region: &[u8], cluster: &[u8]| {
+            let mut found: Vec<&Handle> = Vec::new();
+            for (known, route) in &self.prefixed {
+                let inside = known[1..known.len() - 1].split(|byte| *byte == b'/');
+                let [known_region, known_cluster] = inside.collect::<Vec<_>>()[..] else {
+                    continue;
+                };
+                let new = !found.iter().any(|found| Rc::ptr_eq(found, route));
+                if new && fits(region, known_region) && fits(cluster, known_cluster) {
+                    found.push(route);
+                }
+            }
+            found
+        };
+        let mut found = matching(region, cluster);
+        if found.is_empty() {
+            found = matching(region, FALLBACK);
+        }
+        // Stable: the others stay in the file's order.
+        found.sort_by_key(|route| !Rc::ptr_eq(route, &self.default));
+        (!found.is_empty()).then_some((length, found))
     }
 }
 
@@ -53,33 +87,70 @@ impl RouteHandle for RootRoute {
     }
 
     fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        let Some((length, route)) = self.prefixed(&request.key) else {
+        let Some((length, routes)) = self.prefixed(&request.key) else {
             return Rc::clone(&self.default).call(request, caller);
         };
-        let Some(stripped) = request.with_key(&request.key[length..]) else {
+        let Some(stripped) = request.with_key(&request.key[length..]).map(Rc::new) else {
             return at_once(Reply::said(
                 Kind::ClientError,
-                b"CLIENT_ERROR a routing prefix cannot stand in a base64 key\r\n",
+                b"CLIENT_ERROR what stands behind the routing prefix is no key\r\n",
             ));
         };
-        let asked = Rc::clone(route).call(Rc::new(stripped), caller);
-        Box::pin(async move {
-            asked
-                .await
-                .with_key(&request.key[length..], &request.key, request.expect)
-        })
+        for other in &routes[1..] {
+            caller.start_unheard(other, &stripped);
+        }
+        let asked = Rc::clone(routes[0]).call(stripped, caller);
+        Box::pin(async move { asked.await.naming(&request) })
     }
 
-    fn destinations(&self, request: Routing<'_>, into: &mut Vec<Arc<Destination>>) {
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
         match self.prefixed(request.key) {
-            Some((length, route)) => route.destinations(
-                Routing {
-                    key: &request.key[length..],
-                    ..request
-                },
-                into,
-            ),
+            Some((length, routes)) => {
+                let (prefix, key) = request.key.split_at(length);
+                into.handle(format_args!("routing prefix {}", prefix.escape_ascii()), |into| {
+                    for route in routes {
+                        route.destinations(Routing { key, ..request }, into);
+                    }
+                });
+            }
             None => self.default.destinations(request, into),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::route::testing::{POOLS, Recording};
+
+    #[test]
+    fn a_star_in_the_prefix_is_every_region_or_cluster() {
+        let tree = Recording::of(&format!(
+            r#"{{{POOLS}, "routes": [{{"aliases": ["/b/b/"], "route": "PoolRoute|B"}},
+                                     {{"aliases": ["/././", "/a/a/"], "route": "PoolRoute|A"}},
+                                     {{"aliases": ["/a/fallback/"], "route": "NullRoute"}}]}}"#
+        ));
+        let play = |line: &str| {
+            let story = tree.play(line, &[("a", &["DELETED~"]), ("b", &["NOT_FOUND~"])]);
+            let mut told: Vec<String> = story.lines().map(str::to_owned).collect();
+            told.sort_unstable();
+            told
+        };
+        assert_eq!(
+            play("delete /*/*/k~"),
+            ["=> DELETED~", "a: delete k~", "b: delete k~"],
+            "the default answers"
+        );
+        assert_eq!(play("delete /b/*/k~"), ["=> NOT_FOUND~", "b: delete k~"]);
+        assert_eq!(
+            play("delete /a/none/k~"),
+            ["=> NOT_FOUND~"],
+            "the region's fallback"
+        );
+        assert_eq!(
+            tree.fast("get /none/none/k~"),
+            "a",
+            "no prefix that anybody knows: part of the key"
+        );
+        assert_eq!(tree.fast("get /*/k~"), "a");
     }
 }

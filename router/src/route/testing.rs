@@ -2,29 +2,31 @@
 //! socket. Stories are checked in [`stories`].
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{Builder, Handle, Routed};
+use super::{Builder, Handle, Plan, Routed};
 use crate::config::Config;
 use crate::config::check::Defaults;
 use crate::flow::{Caller, Flow, Wishes};
 use crate::pool::Destination;
 use crate::reply::{Kind, Reply};
-use crate::request::{Expect, OwnedRequest, Single};
+use crate::request::{Expect, OwnedRequest};
 use crate::stats::DestinationCounters;
 use crate::upstream::connection::Limits;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::{ReplyTo, Upstream};
 use crate::worker::arena::{Arena, Id};
 use crate::worker::ready::{Readiness, SocketWaker, Token};
-use protocol::{RequestDecoder, Response, ResponseDecoder, ResponseStep, Step};
+use protocol::{Response, ResponseDecoder, ResponseStep};
 
 /// A tree over servers that record.
 pub(crate) struct Recording {
     root: Handle,
+    wishes: Rc<Wishes>,
     servers: Arena<Upstream>,
     destinations: Vec<(Id<Upstream>, Arc<Destination>)>,
 }
@@ -61,15 +63,18 @@ impl Recording {
             destinations.push((id, Arc::clone(destination)));
             id
         };
+        let wishes = Rc::new(Wishes::default());
         let mut builder = Builder {
             connect: &mut connect,
             debts: crate::debt::Debts::for_tests(),
+            worker: Rc::clone(&wishes),
             named: ahash::AHashMap::new(),
         };
         let root = builder.once(&config.root);
         drop(builder);
         Self {
             root,
+            wishes,
             servers,
             destinations,
         }
@@ -80,19 +85,10 @@ impl Recording {
         found.map_or("?", |(_, destination)| &destination.name)
     }
 
-    fn owned(line: &str) -> OwnedRequest {
-        let bytes = line.replace('~', "\r\n");
-        let mut decoder = RequestDecoder::new(protocol::Limits::default());
-        let Step::Request { request, .. } = decoder.next(bytes.as_bytes()) else {
-            panic!("no request: {line}");
-        };
-        OwnedRequest::new(&Single::of(&request).expect("one key"))
-    }
-
     /// Where the fast way sends a request: a server's name, `name?` if others may be asked after a failure, or what
     /// else becomes of it.
     pub(crate) fn fast(&self, line: &str) -> String {
-        let request = Self::owned(line);
+        let request = OwnedRequest::spelled(line);
         let routing = crate::request::Routing {
             op: request.op,
             key: &request.key,
@@ -101,61 +97,179 @@ impl Recording {
             Routed::To(id) => self.name(id).to_owned(),
             Routed::Try(id) => format!("{}?", self.name(id)),
             Routed::Nothing => "nothing".to_owned(),
+            Routed::Hit(reply) => String::from_utf8_lossy(&reply).replace("\r\n", "~"),
             Routed::Refused(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
             Routed::Composite => "composite".to_owned(),
         }
     }
 
     /// Carries a request out. `says` gives each server's replies in turn (`timeout` for none; `~` ends a line; the last
-    /// goes on). Returns who was asked what, in order, then the answer.
+    /// goes on). Tells who was asked what, in order, the answer when it is there, and what went on afterwards.
     pub(crate) fn play(&self, line: &str, says: &[(&str, &[&str])]) -> String {
-        let mut flows: Arena<Flow> = Arena::new();
+        self.play_all(&[line], says)
+    }
+
+    /// The same for two at once.
+    pub(crate) fn play_both(&self, one: &str, other: &str, says: &[(&str, &[&str])]) -> String {
+        self.play_all(&[one, other], says)
+    }
+
+    /// The same for several at once, begun in this order.
+    pub(crate) fn play_all(&self, lines: &[&str], says: &[(&str, &[&str])]) -> String {
+        let mut stage = Stage {
+            tree: self,
+            flows: Arena::new(),
+            says,
+            turns: HashMap::new(),
+            told: Vec::new(),
+        };
+        for line in lines {
+            let request = OwnedRequest::spelled(line);
+            stage.begin(&self.root, &Rc::new(request), ReplyTo::Probe);
+        }
+        for _ in 0..200 {
+            if !stage.turn() {
+                break;
+            }
+        }
+        let told = stage.told.join("\n");
+        assert!(told.contains("=> "), "no answer to {lines:?}: {told}");
+        told
+    }
+
+    /// How a request would go, indented.
+    pub(crate) fn plan(&self, line: &str) -> String {
+        let request = OwnedRequest::spelled(line);
+        let mut plan = Plan::default();
+        let routing = crate::request::Routing {
+            op: request.op,
+            key: &request.key,
+        };
+        self.root.destinations(routing, &mut plan);
+        plan.text().to_owned()
+    }
+
+    /// Takes note of a request for `key`, as the worker does.
+    pub(crate) fn seen(&self, key: &[u8]) {
+        self.wishes.hot_keys.seen(key);
+    }
+
+    /// Says from where the next requests come.
+    pub(crate) fn from(&self, client: u64) {
+        self.wishes.from.set(client);
+    }
+}
+
+/// A request being carried out.
+struct Stage<'t> {
+    tree: &'t Recording,
+    flows: Arena<Flow>,
+    says: &'t [(&'t str, &'t [&'t str])],
+    turns: HashMap<String, usize>,
+    told: Vec<String>,
+}
+
+impl Stage<'_> {
+    /// The request itself goes to a `Probe`, everything else to its leg or to nobody.
+    fn begin(&mut self, route: &Handle, request: &Rc<OwnedRequest>, to: ReplyTo) {
         let legs = Rc::new(RefCell::new(Vec::new()));
-        let wishes = Rc::new(Wishes::default());
-        let request = Self::owned(line);
+        let mut request = (**request).clone();
+        request.from = self.tree.wishes.from.get();
         let (op, expect) = (request.op, request.expect);
-        let root = Rc::clone(&self.root);
-        let id = flows.insert_with(|id| Flow {
-            answer: Some(root.call(Rc::new(request), Caller::new(id, &legs, &wishes))),
+        let wishes = &self.tree.wishes;
+        let id = self.flows.insert_with(|id| Flow {
+            answer: Some(Rc::clone(route).call(Rc::new(request), Caller::new(id, &legs, wishes))),
             legs: Rc::clone(&legs),
-            to: ReplyTo::Nobody,
+            to,
             op,
             expect,
             quiet: false,
             note: bytes::Bytes::new(),
         });
-        let mut answer = flows
-            .get_mut(id)
-            .and_then(|flow| flow.answer.take())
-            .expect("an answer");
-        let mut asked = Vec::new();
-        let mut turns = std::collections::HashMap::new();
-        for _ in 0..20 {
-            if let Poll::Ready(reply) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                asked.push(format!("=> {}", tell(&reply)));
-                return asked.join("\n");
-            }
-            for owing in wishes.owing.take() {
-                let key = String::from_utf8_lossy(&owing.key).into_owned();
-                asked.push(format!("{} is owed {key}", owing.replica.server));
-                legs.borrow_mut()[owing.leg as usize] =
+        // At once, as the worker does.
+        self.poll(id);
+    }
+
+    fn poll(&mut self, id: Id<Flow>) {
+        let Some(mut answer) = self.flows.get_mut(id).and_then(|flow| flow.answer.take()) else {
+            return;
+        };
+        match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(reply) => self.ended(id, &reply),
+            Poll::Pending => self.flows.get_mut(id).expect("a flow").answer = Some(answer),
+        }
+    }
+
+    /// Polls every flow, answers every leg; false if there is nothing more to do.
+    fn turn(&mut self) -> bool {
+        let all: Vec<Id<Flow>> = self.flows.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.poll(id);
+        }
+        let mut busy = false;
+        for owing in self.tree.wishes.owing.take() {
+            busy = true;
+            let key = String::from_utf8_lossy(&owing.key).into_owned();
+            self.told.push(format!("{} is owed {key}", owing.replica.server));
+            if let Some(flow) = self.flows.get(owing.flow) {
+                flow.legs.borrow_mut()[owing.leg as usize] =
                     Some(Reply::said(Kind::Ok, protocol::encode::response::OK));
             }
-            for leg in wishes.outgoing.take() {
-                let name = self.name(leg.to).to_owned();
-                let wire = String::from_utf8_lossy(&leg.request.wire).replace("\r\n", "~");
-                asked.push(format!("{name}: {wire}"));
-                let turn = turns.entry(name.clone()).or_insert(0_usize);
-                let (_, lines) = says
-                    .iter()
-                    .find(|(server, _)| *server == name)
-                    .expect("a server that says something");
-                let said = lines.get(*turn).or(lines.last()).expect("a reply");
-                *turn += 1;
-                legs.borrow_mut()[leg.leg as usize] = Some(reply(said, leg.request.expect));
-            }
         }
-        panic!("no answer to {line}: {asked:?}");
+        for leg in self.tree.wishes.outgoing.take() {
+            busy = true;
+            let name = self.tree.name(leg.to).to_owned();
+            let said = reply(self.says(&name, &leg.request), leg.request.expect);
+            let Some(flow) = self.flows.get(leg.flow) else {
+                continue;
+            };
+            flow.legs.borrow_mut()[leg.leg as usize] = Some(said);
+        }
+        for started in self.tree.wishes.started.take() {
+            busy = true;
+            self.begin(&started.route, &started.request, started.to);
+        }
+        busy |= !self.tree.wishes.woken.take().is_empty();
+        if !busy && let Some(at) = self.tree.wishes.next_timer() {
+            busy = true;
+            self.tree.wishes.now.set(at);
+            self.tree.wishes.on_time();
+            self.told.push("(time passes)".to_owned());
+        }
+        busy || self.flows.len() > 0 && self.told.len() < 100 && self.settling()
+    }
+
+    /// Whether a reply that was delivered in this turn has still to be looked at.
+    fn settling(&self) -> bool {
+        let mut flows = self.flows.iter();
+        flows.any(|(_, flow)| flow.legs.borrow().iter().any(Option::is_some))
+    }
+
+    fn ended(&mut self, id: Id<Flow>, reply: &Reply) {
+        let flow = self.flows.remove(id).expect("a flow");
+        match flow.to {
+            ReplyTo::Leg { id, leg } => {
+                if let Some(parent) = self.flows.get(id) {
+                    parent.legs.borrow_mut()[leg as usize] = Some(reply.clone());
+                }
+            }
+            ReplyTo::Probe => self.told.push(format!("=> {}", tell(reply))),
+            _ => {}
+        }
+    }
+
+    fn says(&mut self, name: &str, request: &OwnedRequest) -> &str {
+        let wire = String::from_utf8_lossy(&request.wire).replace("\r\n", "~");
+        self.told.push(format!("{name}: {wire}"));
+        let turn = self.turns.entry(name.to_owned()).or_insert(0);
+        let (_, lines) = self
+            .says
+            .iter()
+            .find(|(server, _)| *server == name)
+            .unwrap_or_else(|| panic!("{name} was asked {wire} and has nothing to say"));
+        let said = lines.get(*turn).or(lines.last()).expect("a reply");
+        *turn += 1;
+        said
     }
 }
 
@@ -167,6 +281,12 @@ fn reply(said: &str, expect: Expect) -> Reply {
             gets,
         };
     }
+    // For routes that choose at random whom to ask what.
+    let said = match (said, expect) {
+        ("store or delete", Expect::Store) => "STORED~",
+        ("store or delete", _) => "DELETED~",
+        (said, _) => said,
+    };
     let bytes = said.replace('~', "\r\n");
     let ResponseStep::Response { response, .. } = ResponseDecoder::default().next(bytes.as_bytes()) else {
         panic!("no reply: {said}");
@@ -189,16 +309,18 @@ fn tell(reply: &Reply) -> String {
     }
 }
 
-mod stories {
-    use super::Recording;
-
-    const POOLS: &str = r#""pools": {"A": {"servers": ["a=h:1"]}, "B": {"servers": ["b=h:2"]},
+/// Pools of one server each, one of the two together, and three replicas.
+pub(crate) const POOLS: &str = r#""pools": {"A": {"servers": ["a=h:1"]}, "B": {"servers": ["b=h:2"]},
                                      "AB": {"servers": ["a=h:1", "b=h:2"], "hash": "rendezvous"},
                                      "R": {"servers": ["x=h:3", "y=h:4", "z=h:5"]}}"#;
 
-    fn tree(route: &str) -> Recording {
-        Recording::of(&format!("{{{POOLS}, \"route\": {route}}}"))
-    }
+/// `route` over [`POOLS`].
+pub(crate) fn tree(route: &str) -> Recording {
+    Recording::of(&format!("{{{POOLS}, \"route\": {route}}}"))
+}
+
+mod stories {
+    use super::{POOLS, Plan, Recording, tree};
 
     #[test]
     fn one_server_is_the_fast_way_through_any_number_of_handles() {
@@ -283,13 +405,14 @@ mod stories {
 
     /// The servers of pool R in the order of key `k`: which one leads is the hash's business.
     fn order(tree: &Recording) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = Plan::default();
         let routing = crate::request::Routing {
             op: crate::request::Op::Get,
             key: b"k",
         };
         tree.root.destinations(routing, &mut found);
-        found.iter().map(|destination| destination.name.clone()).collect()
+        let servers = found.servers().iter();
+        servers.map(|destination| destination.name.clone()).collect()
     }
 
     #[test]

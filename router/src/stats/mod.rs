@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::hot_keys::{self, HotKey, HotKeys, TopKeys};
 use crate::pool::Destination;
 use crate::reply::Kind;
 use crate::request::Op;
@@ -131,8 +132,56 @@ pub(crate) struct WorkerCounters {
     pub dev_null: Counter,
     /// Times clients were not read for a while because they did not read, or sent faster than servers answer.
     pub paused: Counter,
-    /// noreply requests that failed: nobody was told.
+    /// Gets answered by a near cache, and by the answer to another's.
+    pub near_hits: Counter,
+    pub coalesced: Counter,
+    /// Requests for the background that were left out because too much was under way.
+    pub background_dropped: Counter,
+    /// Requests without reply (noreply, copies in the background) that failed: nobody was told.
     pub unreported_errors: Counter,
+}
+
+impl WorkerCounters {
+    /// All of them, in the order of the fields.
+    fn all(&self) -> Vec<&Counter> {
+        let mut all = vec![
+            &self.connections_accepted,
+            &self.connections_rejected,
+            &self.connections_open,
+            &self.bytes_read,
+            &self.bytes_written,
+        ];
+        all.extend(&self.requests.0);
+        all.extend(&self.replies.0);
+        all.extend(&self.failures.0);
+        all.extend([
+            &self.get_hits,
+            &self.get_misses,
+            &self.touch_hits,
+            &self.touch_misses,
+            &self.delete_hits,
+            &self.delete_misses,
+            &self.incr_hits,
+            &self.incr_misses,
+            &self.decr_hits,
+            &self.decr_misses,
+            &self.cas_hits,
+            &self.cas_misses,
+            &self.cas_badval,
+            &self.masked_get_errors,
+            &self.rejects,
+            &self.flushes,
+            &self.failovers,
+            &self.flows,
+            &self.dev_null,
+            &self.paused,
+            &self.near_hits,
+            &self.coalesced,
+            &self.background_dropped,
+            &self.unreported_errors,
+        ]);
+        all
+    }
 }
 
 /// One worker's dealings with one server.
@@ -171,7 +220,10 @@ impl DestinationCounters {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
+    hot_keys: Mutex<Vec<Arc<Mutex<TopKeys>>>>,
     destinations: Mutex<BTreeMap<String, Vec<Counted>>>,
+    /// The sums at the last `stats reset`.
+    at_reset: Mutex<WorkerCounters>,
 }
 
 /// One worker's counters of one server.
@@ -183,10 +235,16 @@ pub(crate) struct Counted {
 }
 
 impl Registry {
-    pub(crate) fn worker(&self) -> Arc<WorkerCounters> {
+    pub(crate) fn worker(&self, hot_keys: &HotKeys) -> Arc<WorkerCounters> {
         let counters = Arc::new(WorkerCounters::default());
         self.workers.lock().push(Arc::clone(&counters));
+        self.hot_keys.lock().push(hot_keys.shared());
         counters
+    }
+
+    /// What clients ask for most.
+    pub(crate) fn hot_keys(&self, most: usize) -> Vec<HotKey> {
+        hot_keys::hottest(&self.hot_keys.lock(), most)
     }
 
     /// The counters of a server for one worker; they go on where they were if the server was here before.
@@ -241,6 +299,25 @@ impl Registry {
         self.workers.lock().iter().map(|counters| of(counters)).sum()
     }
 
+    /// The same, counted from the last `stats reset`.
+    pub(crate) fn since_reset(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        let before = of(&self.at_reset.lock());
+        self.sum(of).saturating_sub(before)
+    }
+
+    /// Has [`Registry::since_reset`] count from now on, and forgets what was asked for most. Metrics go on as they were:
+    /// a counter that falls would be taken for a restart.
+    pub(crate) fn reset(&self) {
+        let workers = self.workers.lock();
+        let at_reset = self.at_reset.lock();
+        for (place, sum) in at_reset.all().into_iter().enumerate() {
+            sum.set(workers.iter().map(|worker| worker.all()[place].get()).sum());
+        }
+        for top in self.hot_keys.lock().iter() {
+            top.lock().reset();
+        }
+    }
+
     /// Every server's counters, by name, one entry per worker.
     pub(crate) fn destinations(&self) -> Vec<(String, Vec<Counted>)> {
         let destinations = self.destinations.lock();
@@ -266,5 +343,32 @@ impl Registry {
                 State::HardTko => 4,
             })
             .unwrap_or(State::New)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counter, Registry, WorkerCounters};
+    use crate::hot_keys::HotKeys;
+
+    #[test]
+    fn no_counter_is_left_out_of_a_reset() {
+        let all = WorkerCounters::default().all().len();
+        assert_eq!(all * size_of::<Counter>(), size_of::<WorkerCounters>());
+    }
+
+    #[test]
+    fn a_reset_counts_from_zero_and_leaves_the_sums() {
+        let registry = Registry::default();
+        let workers = [
+            registry.worker(&HotKeys::default()),
+            registry.worker(&HotKeys::default()),
+        ];
+        workers[0].get_hits.add(5);
+        workers[1].get_hits.add(2);
+        registry.reset();
+        workers[1].get_hits.add(1);
+        assert_eq!(registry.since_reset(|worker| worker.get_hits.get()), 1);
+        assert_eq!(registry.sum(|worker| worker.get_hits.get()), 8);
     }
 }

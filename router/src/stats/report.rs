@@ -28,8 +28,8 @@ fn seconds(time: Duration) -> String {
 /// `stats`
 pub(crate) fn general(shared: &Shared) -> Stats {
     let mut stats = Vec::new();
-    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
-    let op = |op: Op| shared.registry.sum(|worker| worker.requests.get(op));
+    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.since_reset(of);
+    let op = |op: Op| shared.registry.since_reset(|worker| worker.requests.get(op));
     let process = Process::read();
     let settings = &shared.settings;
     tell(&mut stats, "pid", std::process::id());
@@ -42,11 +42,15 @@ pub(crate) fn general(shared: &Shared) -> Stats {
     tell(&mut stats, "ps_rss", process.resident_bytes);
     tell(&mut stats, "threads", settings.threads);
     tell(&mut stats, "max_connections", settings.max_connections);
-    tell(&mut stats, "curr_connections", sum(|w| w.connections_open.get()));
+    tell(
+        &mut stats,
+        "curr_connections",
+        shared.registry.sum(|w| w.connections_open.get()),
+    );
     tell(
         &mut stats,
         "num_client_connections",
-        sum(|w| w.connections_open.get()),
+        shared.registry.sum(|w| w.connections_open.get()),
     );
     tell(
         &mut stats,
@@ -79,11 +83,11 @@ pub(crate) fn general(shared: &Shared) -> Stats {
         tell(&mut stats, format!("cmd_{}_count", each.name()), op(each));
     }
     for kind in Kind::ALL {
-        let replies = shared.registry.sum(|worker| worker.replies.get(kind));
+        let replies = shared.registry.since_reset(|worker| worker.replies.get(kind));
         tell(&mut stats, format!("result_{}_count", kind.name()), replies);
     }
     for error in UpstreamError::ALL {
-        let failures = shared.registry.sum(|worker| worker.failures.get(error));
+        let failures = shared.registry.since_reset(|worker| worker.failures.get(error));
         tell(
             &mut stats,
             format!("result_{}_error_count", error.name()),
@@ -95,10 +99,10 @@ pub(crate) fn general(shared: &Shared) -> Stats {
 
 /// memcached's counters of commands.
 fn commands(stats: &mut Stats, shared: &Shared) {
-    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
+    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.since_reset(of);
     let ops = |ops: &[Op]| {
         ops.iter()
-            .map(|op| shared.registry.sum(|worker| worker.requests.get(*op)))
+            .map(|op| shared.registry.since_reset(|worker| worker.requests.get(*op)))
             .sum::<u64>()
     };
     let stores = [Op::Set, Op::Add, Op::Replace, Op::Append, Op::Prepend, Op::Cas];
@@ -123,7 +127,7 @@ fn commands(stats: &mut Stats, shared: &Shared) {
 
 /// Configuration and servers, by mcrouter's names and those of memcached's own proxy.
 fn fleet(stats: &mut Stats, shared: &Shared) {
-    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
+    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.since_reset(of);
     let status = shared.status.lock().clone();
     let config = shared.config.load();
     tell(
@@ -169,7 +173,14 @@ fn fleet(stats: &mut Stats, shared: &Shared) {
         over(|c| c.counters.inflight()),
     );
     tell(stats, "proxy_reqs_processing", over(|c| c.counters.inflight()));
-    tell(stats, "proxy_reqs_waiting", sum(|w| w.flows.get()));
+    tell(
+        stats,
+        "proxy_reqs_waiting",
+        shared.registry.sum(|w| w.flows.get()),
+    );
+    tell(stats, "near_cache_hits", sum(|w| w.near_hits.get()));
+    tell(stats, "coalesced_gets", sum(|w| w.coalesced.get()));
+    tell(stats, "background_dropped", sum(|w| w.background_dropped.get()));
     tell(stats, "failover_all", sum(|w| w.failovers.get()));
     tell(stats, "dev_null_requests", sum(|w| w.dev_null.get()));
     tell(stats, "masked_get_errors", sum(|w| w.masked_get_errors.get()));
@@ -258,6 +269,21 @@ pub(crate) fn servers(shared: &Shared, which: Which) -> Stats {
         stats.push((name, told));
     }
     stats
+}
+
+/// Hot keys that are told.
+pub(crate) const HOT_KEYS_TOLD: usize = 20;
+
+/// `stats hotkeys`: a line per key, with its share of the requests in percent.
+pub(crate) fn hot_keys(shared: &Shared) -> Stats {
+    let hottest = shared.registry.hot_keys(HOT_KEYS_TOLD);
+    hottest
+        .into_iter()
+        .map(|hot| {
+            let share = format!("share_percent:{:.2}", hot.share * 100.0);
+            (hot.key.escape_ascii().to_string(), share)
+        })
+        .collect()
 }
 
 /// `stats settings`

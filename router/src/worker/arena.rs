@@ -16,7 +16,6 @@ impl<T> Id<T> {
     }
 }
 
-#[cfg(test)]
 impl<T> Id<T> {
     /// A name that nobody has.
     pub(crate) const fn nobody() -> Self {

@@ -4,6 +4,8 @@
 mod config;
 mod faults;
 mod load;
+mod page;
 mod program;
 mod sharding;
 mod support;
+mod tools;

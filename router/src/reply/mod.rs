@@ -1,5 +1,8 @@
 //! A reply as the router sees it: what it says, how bad that is, and its bytes.
 
+mod read;
+mod rename;
+
 use bytes::Bytes;
 use protocol::Response;
 use protocol::encode::response as lines;
@@ -181,26 +184,34 @@ impl Reply {
         }
     }
 
-    /// The same reply, naming `to` where it names the key `from` (VALUE lines, the meta flag `k`).
-    pub(crate) fn with_key(self, from: &[u8], to: &[u8], expect: Expect) -> Self {
-        let Self::Said { kind, bytes } = self else {
-            return self;
-        };
-        let marker: &[u8] = match expect {
-            Expect::Retrieval => b"VALUE ",
-            Expect::MetaGet | Expect::MetaSet | Expect::MetaDelete | Expect::MetaArith => b" k",
-            _ => return Self::Said { kind, bytes },
-        };
-        let line = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
-        let Some(at) = memchr::memmem::find(&bytes[..line], &[marker, from].concat()) else {
-            return Self::Said { kind, bytes };
-        };
-        let at = at + marker.len();
-        let renamed = [&bytes[..at], to, &bytes[at + from.len()..]].concat();
+    /// The server, or the route, says that it cannot.
+    pub(crate) fn server_error(why: &str) -> Self {
         Self::Said {
-            kind,
-            bytes: renamed.into(),
+            kind: Kind::ServerError,
+            bytes: format!("SERVER_ERROR {why}\r\n").into(),
         }
+    }
+
+    /// Whether the item was there and is told, or was deleted or touched.
+    pub(crate) const fn is_hit(&self) -> bool {
+        matches!(
+            self,
+            Self::Said {
+                kind: Kind::Hit | Kind::Deleted | Kind::Touched,
+                ..
+            }
+        )
+    }
+
+    /// Whether a server knows nothing under this key.
+    pub(crate) const fn is_miss(&self) -> bool {
+        matches!(
+            self,
+            Self::Said {
+                kind: Kind::Miss | Kind::NotFound,
+                ..
+            }
+        )
     }
 
     /// The default reply of a request that goes nowhere: a miss, or "not stored".

@@ -3,15 +3,17 @@
 //! Requests are spelled anew for the server, never passed on as the client wrote them: what this router and a server
 //! of another make or age read differently would otherwise put their ideas of "the next request" apart.
 
-use crate::upstream::Upstream;
-use crate::upstream::error::UpstreamError;
-use crate::worker::arena::Id;
-use bytes::{BufMut, Bytes, BytesMut};
+mod item;
+mod owned;
+mod rewrite;
+
+use bytes::{BufMut, BytesMut};
 use protocol::encode;
-use protocol::meta::{self, Base64Scratch, KeyScratch, MetaKey};
-use protocol::{
-    Arith, ArithVerb, Delete, Get, Key, Limits, Request, RequestDecoder, Step, Store, StoreVerb, Touch,
-};
+use protocol::meta::{self, KeyScratch};
+use protocol::{Arith, ArithVerb, Delete, Get, Key, Request, Store, StoreVerb, Touch};
+
+pub(crate) use item::Item;
+pub(crate) use owned::OwnedRequest;
 
 /// What a request does, by the names of mcrouter's `operation_policies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -390,117 +392,6 @@ fn miss_flags(note: &mut Vec<u8>, get: &meta::Get<'_>) {
             }
             _ => {}
         }
-    }
-}
-
-/// A request that outlives the client's bytes: what composite handles pass to their children.
-#[derive(Debug, Clone)]
-pub(crate) struct OwnedRequest {
-    pub op: Op,
-    pub key: Bytes,
-    pub expect: Expect,
-    /// For the server, in its plainest spelling.
-    pub wire: Bytes,
-    /// See [`Single::note`].
-    pub note: Bytes,
-    /// A server that has failed this request already, and how: not to be asked again.
-    pub failed: Option<(Id<Upstream>, UpstreamError)>,
-}
-
-impl OwnedRequest {
-    pub(crate) fn new(request: &Single<'_>) -> Self {
-        let mut wire = BytesMut::new();
-        request.encode(&mut wire);
-        let mut note = Vec::new();
-        request.note(&mut note);
-        Self {
-            op: request.op(),
-            key: Bytes::copy_from_slice(request.key(&mut KeyScratch::new())),
-            expect: request.expect(),
-            wire: wire.freeze(),
-            note: note.into(),
-            failed: None,
-        }
-    }
-
-    /// The same request for another key: `None` if the key is not written plainly in it (base64).
-    pub(crate) fn with_key(&self, key: &[u8]) -> Option<Self> {
-        let line = memchr::memchr(b'\r', &self.wire)?;
-        let at = memchr::memmem::find(&self.wire[..line], &[b" ", &self.key[..]].concat())? + 1;
-        let wire = [&self.wire[..at], key, &self.wire[at + self.key.len()..]].concat();
-        let note = match self.expect {
-            Expect::Retrieval => Bytes::copy_from_slice(key),
-            _ => self.note.clone(),
-        };
-        Some(Self {
-            key: Bytes::copy_from_slice(key),
-            wire: wire.into(),
-            note,
-            ..self.clone()
-        })
-    }
-
-    /// The plain `set` of the value that a conditional store carries; `None` if the request carries no whole value.
-    pub(crate) fn as_set(&self) -> Option<Self> {
-        let limits = Limits {
-            value_len_bytes: self.wire.len(),
-            ..Limits::default()
-        };
-        let mut decoder = RequestDecoder::new(limits);
-        let Step::Request { request, .. } = decoder.next(&self.wire) else {
-            return None;
-        };
-        match (self.op, request) {
-            (Op::Add | Op::Replace | Op::Cas | Op::Set, Request::Store(store)) => {
-                let verb = StoreVerb::Set;
-                Some(Self::new(&Single::Store(Store { verb, ..store })))
-            }
-            (Op::Add | Op::Replace | Op::Cas | Op::Set, Request::MetaSet(set)) => {
-                let mut wire = BytesMut::new();
-                encode::meta::begin_set(&mut wire, set.key, set.data.len());
-                for flag in set.flags.iter().filter(|flag| matches!(flag.letter, b'F' | b'T')) {
-                    encode::meta::flag_bytes(&mut wire, flag.letter, flag.arg);
-                }
-                encode::meta::end_with_data(&mut wire, set.data);
-                Some(Self {
-                    op: Op::Set,
-                    wire: wire.freeze(),
-                    ..self.clone()
-                })
-            }
-            _ => None,
-        }
-    }
-
-    /// A plain command about the same key: for handles that undo or copy what one server did. `None` if no server
-    /// can have such a key.
-    pub(crate) fn delete(&self) -> Option<Self> {
-        let key = Key::new(&self.key).ok()?;
-        if key.is_text() {
-            return Some(Self::new(&Single::Delete(Delete { key, noreply: false })));
-        }
-        let mut scratch = Base64Scratch::new();
-        let mut wire = BytesMut::new();
-        encode::meta::begin_delete(&mut wire, MetaKey::sendable(key, &mut scratch).ok()?);
-        encode::meta::end(&mut wire);
-        Some(Self {
-            op: Op::Delete,
-            expect: Expect::MetaDelete,
-            wire: wire.freeze(),
-            note: Bytes::new(),
-            ..self.clone()
-        })
-    }
-
-    /// Whether it is carried out only if the item has a certain cas unique, which each server counts for itself.
-    pub(crate) fn has_condition(&self) -> bool {
-        let meta = matches!(
-            self.expect,
-            Expect::MetaDelete | Expect::MetaSet | Expect::MetaArith
-        );
-        let line = memchr::memchr(b'\r', &self.wire).unwrap_or(self.wire.len());
-        let mut words = self.wire[..line].split(|byte| *byte == b' ').skip(2);
-        self.op == Op::Cas || meta && words.any(|word| word.first() == Some(&b'C'))
     }
 }
 
