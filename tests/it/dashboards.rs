@@ -281,10 +281,15 @@ fn no_panel_is_empty_and_no_alert_names_a_metric_that_nobody_tells() {
     }
     let cluster = Cluster::routed(Layout::Sharded, Program::CacheNode, 3, &[]);
     let load = load(&cluster);
+    // Its router tells what only replicas have: debts and the spool.
+    let replicas = Cluster::routed(Layout::Replicated, Program::CacheNode, 2, &[]);
     let nodes = cluster.servers.iter().map(Process::admin).collect();
     let targets = [
         ("cache-node", nodes),
-        ("router", vec![cluster.router().admin()]),
+        (
+            "router",
+            vec![cluster.router().admin(), replicas.router().admin()],
+        ),
         ("loadtest", vec![load.metrics]),
     ];
     let prometheus = Prometheus::start(&targets).unwrap_or_else(|error| panic!("{error}"));
