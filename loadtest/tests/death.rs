@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,15 +32,18 @@ kind = "measure"
 duration = "6s"
 "#;
 
+/// Where the run says how it goes.
+const SAID: &str = "said.jsonl";
+
 /// Starts the run in a folder of its own.
 fn start(folder: &Path) -> Child {
     let scenario = folder.join("death.toml");
     std::fs::write(&scenario, SCENARIO).unwrap();
     Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["run", "--view", "quiet", "-o"])
+        .args(["run", "--view", "json", "-o"])
         .arg(folder.join("runs"))
         .arg(&scenario)
-        .stdout(Stdio::null())
+        .stdout(File::create(folder.join(SAID)).unwrap())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
@@ -81,16 +85,14 @@ fn signal(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-/// Waits until the load has gone on for a while: the folder has the logs of both nodes and the router.
+/// Waits until the load goes on, which the run says, and returns the run's folder.
 fn until_driving(folder: &Path) -> PathBuf {
-    eventually("the run's folder", || {
-        let run = std::fs::read_dir(folder.join("runs"))
-            .ok()?
-            .flatten()
-            .next()?
-            .path();
-        run.join("logs/router.log").exists().then_some(run)
-    })
+    eventually("progress", || {
+        let said = std::fs::read_to_string(folder.join(SAID)).ok()?;
+        said.contains("\"progress\"").then_some(())
+    });
+    let runs = std::fs::read_dir(folder.join("runs")).unwrap();
+    runs.flatten().next().unwrap().path()
 }
 
 /// The exit code, and what the run left.

@@ -1,7 +1,7 @@
 //! The scenarios that come with the program; each takes at most three minutes and 5,000 to 12,000 requests a second.
 
 /// Name and text, in the order `list` shows them.
-const BUILTINS: [(&str, &str); 16] = [
+const BUILTINS: [(&str, &str); 17] = [
     ("smoke", include_str!("../../scenarios/smoke.toml")),
     ("trace-c52", include_str!("../../scenarios/trace-c52.toml")),
     (
@@ -20,6 +20,10 @@ const BUILTINS: [(&str, &str); 16] = [
     (
         "restart-cold-vs-warm",
         include_str!("../../scenarios/restart-cold-vs-warm.toml"),
+    ),
+    (
+        "replica-invalidate-partition",
+        include_str!("../../scenarios/replica-invalidate-partition.toml"),
     ),
     (
         "rolling-replace",
