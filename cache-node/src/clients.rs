@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::store::Seconds;
+use crate::watch::CloseReason;
 
 /// The clients of one worker.
 #[derive(Default)]
@@ -32,6 +33,10 @@ pub(crate) struct Client {
     peer: Peer,
     state: AtomicU8,
     last_request_at: AtomicU32,
+    /// The number people know it by: its file descriptor.
+    number: i32,
+    /// A [`CloseReason`], should it end now.
+    close_reason: AtomicU8,
     /// Its place among the clients of its worker.
     slot: AtomicUsize,
 }
@@ -55,14 +60,20 @@ pub(crate) enum State {
     Reading = 1,
     /// Waiting for the client to take its replies.
     Writing = 2,
+    /// In the middle of a TLS handshake.
+    Greeting = 3,
+    /// Told of events as they happen; nothing is asked of it.
+    Watching = 4,
 }
 
 impl Client {
-    pub(crate) fn new(peer: Peer, now: Seconds) -> Self {
+    pub(crate) fn new(peer: Peer, number: i32, now: Seconds) -> Self {
         Self {
             peer,
             state: AtomicU8::new(State::Idle as u8),
             last_request_at: AtomicU32::new(now.0),
+            number,
+            close_reason: AtomicU8::new(CloseReason::Normal as u8),
             slot: AtomicUsize::new(usize::MAX),
         }
     }
@@ -90,7 +101,9 @@ impl Client {
         match self.state.load(Ordering::Relaxed) {
             0 => State::Idle,
             1 => State::Reading,
-            _ => State::Writing,
+            2 => State::Writing,
+            3 => State::Greeting,
+            _ => State::Watching,
         }
     }
 
@@ -101,6 +114,26 @@ impl Client {
 
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    pub(crate) fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// Notes why it is about to end, unless that is noted already.
+    pub(crate) fn ends_for(&self, reason: CloseReason) {
+        if self.close_reason() == CloseReason::Normal {
+            self.close_reason.store(reason as u8, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        match self.close_reason.load(Ordering::Relaxed) {
+            0 => CloseReason::Normal,
+            1 => CloseReason::Error,
+            2 => CloseReason::Idle,
+            _ => CloseReason::Shutdown,
+        }
     }
 }
 
@@ -129,14 +162,19 @@ impl Clients {
     }
 
     /// Ends every client that `wanted` picks; answers how many.
-    pub(crate) fn end(&self, mut wanted: impl FnMut(&Client) -> bool) -> usize {
+    pub(crate) fn end(&self, reason: CloseReason, mut wanted: impl FnMut(&Client) -> bool) -> usize {
         let slots = self.0.lock();
         let picked = slots
             .entries
             .iter()
             .flatten()
             .filter(|entry| wanted(&entry.client));
-        picked.map(|entry| (entry.end)()).count()
+        picked
+            .map(|entry| {
+                entry.client.ends_for(reason);
+                (entry.end)();
+            })
+            .count()
     }
 
     /// Shows every client with its slot.
@@ -161,6 +199,8 @@ impl fmt::Display for State {
             Self::Idle => "conn_read",
             Self::Reading => "conn_nread",
             Self::Writing => "conn_mwrite",
+            Self::Greeting => "conn_new_cmd",
+            Self::Watching => "conn_watch",
         })
     }
 }
@@ -169,6 +209,7 @@ impl fmt::Display for State {
 mod tests {
     use super::{Client, Clients, Peer, State};
     use crate::store::Seconds;
+    use crate::watch::CloseReason;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -177,6 +218,7 @@ mod tests {
             Peer::Unix {
                 path: Arc::new("/s".into()),
             },
+            9,
             Seconds(at),
         ))
     }
@@ -193,7 +235,10 @@ mod tests {
         };
         let first = clients.insert(client(10), end());
         let second = clients.insert(client(50), end());
-        assert_eq!(clients.end(|client| client.silence(Seconds(60)) > 30), 1);
+        assert_eq!(
+            clients.end(CloseReason::Idle, |client| client.silence(Seconds(60)) > 30),
+            1
+        );
         assert_eq!(ended.load(Ordering::Relaxed), 1);
         clients.remove(first);
         clients.remove(first);

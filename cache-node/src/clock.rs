@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::UnixSeconds;
 
@@ -65,6 +65,17 @@ impl Clock {
             Kind::Manual(now) => UnixSeconds(now.load(Ordering::Relaxed)),
         }
     }
+
+    /// The same time to the millisecond, since 1970.
+    pub(crate) fn since_epoch(&self) -> Duration {
+        match &self.0 {
+            Kind::System {
+                started,
+                started_unix_millis,
+            } => Duration::from_millis(*started_unix_millis) + started.elapsed(),
+            Kind::Manual(now) => Duration::from_secs(now.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 /// How long something takes.
@@ -80,7 +91,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    pub(crate) fn elapsed(self) -> std::time::Duration {
+    pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }

@@ -83,6 +83,17 @@ counters! {
     connections_rejected,
     /// Times `accept` failed for want of file descriptors or memory.
     listen_disabled,
+    /// Microseconds that a listener spent waiting for a place below the limit of connections.
+    listen_disabled_us,
+    /// TTLs that jitter moved, and by how many seconds in all, either way.
+    ttls_moved,
+    ttl_moved_seconds,
+    /// Logins tried, and those refused.
+    auth_cmds,
+    auth_errors,
+    /// TLS handshakes that came to nothing, and TLS connections that broke after theirs.
+    tls_handshake_errors,
+    tls_errors,
     /// Requests that were answered with an error of the protocol.
     protocol_errors,
     /// Connections closed because their bytes could not be followed.

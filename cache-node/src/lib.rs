@@ -4,6 +4,7 @@
 //! nothing of sockets or tasks; `connection` and `server` are the thin skin around them.
 
 mod admin;
+mod auth;
 mod clients;
 pub mod clock;
 pub mod config;
@@ -11,11 +12,18 @@ mod connection;
 mod counters;
 pub mod embedded;
 mod execute;
+mod feed;
+mod latency;
+mod log;
+mod login;
 mod metrics;
 mod node;
 mod persist;
+mod prefixes;
 mod server;
 mod session;
 mod stats;
 pub mod store;
+mod tls;
 pub mod ttl;
+mod watch;

@@ -7,10 +7,12 @@ use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, g
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::counters::Totals;
+use crate::latency;
 use crate::node::Node;
 use crate::persist::Restored;
 use crate::stats::cpu_times;
 use crate::store::StoreCounters;
+use crate::watch::WatchCounts;
 
 /// What one scrape reads.
 struct Sample {
@@ -25,6 +27,9 @@ struct Sample {
     threads: usize,
     draining: bool,
     restored: Option<Restored>,
+    accepting: bool,
+    now: u64,
+    watch: WatchCounts,
 }
 
 impl Sample {
@@ -78,6 +83,9 @@ impl Metrics {
             threads: node.config.threads,
             draining: node.is_draining(),
             restored: node.folder.as_ref().map(|folder| folder.restored),
+            accepting: node.is_accepting(),
+            now: node.now().0,
+            watch: node.watchers.counts(),
         };
         self.counters
             .iter()
@@ -85,7 +93,9 @@ impl Metrics {
         self.gauges
             .iter()
             .for_each(|(gauge, value)| gauge.set(value(&sample)));
-        self.handle.render()
+        let mut text = self.handle.render();
+        latency::render(node.workers.iter().map(|worker| &worker.latency), &mut text);
+        text
     }
 }
 
@@ -227,6 +237,71 @@ impl Register {
             |s| s.totals.conn_yields,
         );
         self.counter(
+            "cache_node_listen_disabled_total",
+            "Times a listener stopped taking clients in.",
+            |s| s.totals.listen_disabled,
+        );
+        self.gauge(
+            "cache_node_listen_disabled_seconds_total",
+            Some(Unit::Seconds),
+            "Time listeners waited for a place below the limit of connections.",
+            |s| float(s.totals.listen_disabled_us) / 1e6,
+        );
+        self.gauge(
+            "cache_node_accepting",
+            None,
+            "1 while new clients are let in.",
+            |s| f64::from(u8::from(s.accepting)),
+        );
+        self.counter(
+            "cache_node_ttl_jitter_moved_total",
+            "TTLs that jitter made shorter or longer.",
+            |s| s.totals.ttls_moved,
+        );
+        self.counter(
+            "cache_node_ttl_jitter_seconds_total",
+            "Seconds by which jitter moved TTLs, either way.",
+            |s| s.totals.ttl_moved_seconds,
+        );
+        describe_counter!("cache_node_logins_total", "Logins tried, by result.");
+        let results: [(&'static str, Read<u64>); 2] = [
+            ("accepted", |s| {
+                s.totals.auth_cmds.saturating_sub(s.totals.auth_errors)
+            }),
+            ("refused", |s| s.totals.auth_errors),
+        ];
+        for (result, value) in results {
+            self.counters
+                .push((counter!("cache_node_logins_total", "result" => result), value));
+        }
+        describe_counter!(
+            "cache_node_tls_errors_total",
+            "TLS connections that failed, in their handshake or after it."
+        );
+        let phases: [(&'static str, Read<u64>); 2] = [
+            ("handshake", |s| s.totals.tls_handshake_errors),
+            ("later", |s| s.totals.tls_errors),
+        ];
+        for (phase, value) in phases {
+            self.counters
+                .push((counter!("cache_node_tls_errors_total", "phase" => phase), value));
+        }
+        self.gauge("cache_node_watchers", None, "Clients that watch events.", |s| {
+            float(s.watch.watchers as u64)
+        });
+        describe_counter!(
+            "cache_node_watch_lines_total",
+            "Lines for watching clients: sent, or skipped because a client's buffer was full."
+        );
+        let results: [(&'static str, Read<u64>); 2] =
+            [("sent", |s| s.watch.sent), ("skipped", |s| s.watch.skipped)];
+        for (result, value) in results {
+            self.counters.push((
+                counter!("cache_node_watch_lines_total", "result" => result),
+                value,
+            ));
+        }
+        self.counter(
             "cache_node_protocol_errors_total",
             "Requests answered with a protocol error.",
             |s| s.totals.protocol_errors,
@@ -356,6 +431,41 @@ impl Register {
             None,
             "Client connections allowed at once.",
             |s| float(s.connections_max as u64),
+        );
+        self.gauge("memcached_time_seconds", None, "The node's clock.", |s| {
+            float(s.now)
+        });
+        self.gauge(
+            "memcached_accepting_connections",
+            None,
+            "1 while new clients are let in.",
+            |s| f64::from(u8::from(s.accepting)),
+        );
+        self.gauge("memcached_malloced_bytes", None, "Memory the store uses.", |s| {
+            float(s.store.used_bytes)
+        });
+        self.counter(
+            "memcached_connections_rejected_total",
+            "Client connections over the limit.",
+            |s| s.totals.connections_rejected,
+        );
+        self.counter(
+            "memcached_connections_yielded_total",
+            "Turns ended with requests waiting.",
+            |s| s.totals.conn_yields,
+        );
+        self.counter(
+            "memcached_connections_listener_disabled_total",
+            "Times a listener stopped taking clients in.",
+            |s| s.totals.listen_disabled,
+        );
+        self.counter("memcached_item_too_large_total", "Values over the limit.", |s| {
+            s.totals.store_too_large
+        });
+        self.counter(
+            "memcached_item_no_memory_total",
+            "Values that found no memory.",
+            |s| s.totals.store_no_memory,
         );
         self.counter("memcached_items_total", "Items stored.", |s| s.store.items_stored);
         self.counter("memcached_items_evicted_total", "Items lost for space.", |s| {

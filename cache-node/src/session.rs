@@ -5,7 +5,9 @@ use bytes::BytesMut;
 use protocol::meta::KeyScratch;
 use protocol::{Get, Limits, ProtocolError, Request, RequestDecoder, Step};
 
-use crate::execute::{self, Context, Gat, GetBatch, Outcome, Retrieved};
+use crate::execute::{self, Context, Gat, GetBatch, Outcome, Retrieved, observed};
+use crate::feed::Order;
+use crate::login::{self, Attempt};
 
 /// Replies gathered before they are sent although more requests wait: bounds the buffer to this and one value.
 pub(crate) const REPLIES_HIGH_BYTES: usize = 256 << 10;
@@ -16,6 +18,8 @@ pub(crate) struct Session {
     decoder: RequestDecoder,
     /// Keys of the retrieval at the front of the input that are answered already.
     keys_answered: usize,
+    /// Whether the client has yet to say who it is.
+    must_log_in: bool,
 }
 
 /// What one call of [`Session::serve`] did.
@@ -38,15 +42,31 @@ pub(crate) enum Next {
     Again,
     /// Send what is queued, then close.
     Close,
+    /// The same, because of bytes that could not be followed.
+    HangUp,
     /// Send what is queued, close, and stop the node.
     Shutdown,
+    /// Send what is queued, then a feed.
+    Feed(Order),
+}
+
+impl From<Outcome> for Option<Next> {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Continue => None,
+            Outcome::Close => Some(Next::Close),
+            Outcome::Shutdown => Some(Next::Shutdown),
+            Outcome::Feed(order) => Some(Next::Feed(order)),
+        }
+    }
 }
 
 impl Session {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, must_log_in: bool) -> Self {
         Self {
             decoder: RequestDecoder::new(limits),
             keys_answered: 0,
+            must_log_in,
         }
     }
 
@@ -64,9 +84,16 @@ impl Session {
             requests: 0,
             requests_max,
         };
+        if self.must_log_in
+            && let Some(next) = self.log_in(cx, &mut run, out)
+        {
+            return run.served(next);
+        }
+        let is_observed = cx.node.is_observed();
         loop {
             let step = self.decoder.next(&input[run.at..]);
             let ended = match &step {
+                step if is_observed => self.observed(cx, step, &mut run, out),
                 Step::Request {
                     request: Request::Get(get),
                     consumed,
@@ -83,6 +110,45 @@ impl Session {
                 return run.served(Next::Again);
             }
         }
+    }
+
+    /// Serves a client that has not said who it is. `None` once it has, and more input is here.
+    #[cold]
+    fn log_in(&mut self, cx: &mut Context<'_>, run: &mut Run<'_>, out: &mut BytesMut) -> Option<Next> {
+        while self.must_log_in {
+            match login::attempt(&run.input[run.at..]) {
+                Attempt::NeedMore { additional } => return Some(Next::Read { additional }),
+                Attempt::HangUp => {
+                    cx.counters.protocol_closes.add(1);
+                    return Some(Next::HangUp);
+                }
+                Attempt::Refused { reply, consumed } => {
+                    run.at += consumed;
+                    out.extend_from_slice(reply);
+                }
+                Attempt::Token {
+                    user,
+                    password,
+                    consumed,
+                } => {
+                    run.at += consumed;
+                    cx.counters.auth_cmds.add(1);
+                    let known = &cx.node.users;
+                    if known.as_ref().is_none_or(|known| known.allow(user, password)) {
+                        self.must_log_in = false;
+                        out.extend_from_slice(b"STORED\r\n");
+                    } else {
+                        cx.counters.auth_errors.add(1);
+                        out.extend_from_slice(b"CLIENT_ERROR authentication failure\r\n");
+                    }
+                }
+            }
+            run.requests += 1;
+            if run.requests >= run.requests_max {
+                return Some(Next::Again);
+            }
+        }
+        (run.at == run.input.len()).then_some(Next::Read { additional: 1 })
     }
 
     /// Answers a plain retrieval that ends `consumed` bytes from here, and all that follow it in one piece: looked up
@@ -143,6 +209,76 @@ impl Session {
         }
     }
 
+    /// Executes anything while somebody wants to know what requests do. `Some` ends the run.
+    #[cold]
+    fn observed<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        step: &Step<'a>,
+        run: &mut Run<'a>,
+        out: &mut BytesMut,
+    ) -> Option<Next> {
+        match step {
+            Step::Request {
+                request: Request::Get(get),
+                ..
+            } if self.keys_answered == 0 => observed::retrieval(cx, get),
+            Step::Oversized { key, .. } => {
+                let mut scratch = KeyScratch::new();
+                observed::too_large(cx, key.decode(&mut scratch).as_bytes());
+            }
+            _other => {}
+        }
+        match step {
+            Step::Request {
+                request: Request::Get(get @ Get { touch: None, .. }),
+                consumed,
+            } => {
+                // One at a time: those behind it in a batch would go unseen.
+                let mut gets = GetBatch::new(get.with_cas, run.at);
+                run.at += consumed;
+                run.requests += 1;
+                let skip = std::mem::take(&mut self.keys_answered);
+                let mut part = gets.push(cx, get.keys, skip, run.at, out, REPLIES_HIGH_BYTES);
+                if part == Retrieved::All {
+                    part = gets.flush(cx, out, REPLIES_HIGH_BYTES);
+                }
+                let Retrieved::Part { consumed, keys } = part else {
+                    return None;
+                };
+                self.keys_answered = keys;
+                run.at = consumed;
+                Some(Next::Again)
+            }
+            Step::Request {
+                request:
+                    request @ (Request::Store(_)
+                    | Request::Delete(_)
+                    | Request::Arith(_)
+                    | Request::Touch(_)
+                    | Request::MetaGet(_)
+                    | Request::MetaSet(_)
+                    | Request::MetaDelete(_)
+                    | Request::MetaArith(_)),
+                consumed,
+            } => {
+                run.at += consumed;
+                run.requests += 1;
+                let before = out.len();
+                let observed = observed::before(cx, request);
+                let outcome = execute::answer(cx, request, out);
+                if let Some(observed) = observed {
+                    observed.after(cx, &out[before..]);
+                }
+                if request.noreply() {
+                    out.truncate(before);
+                }
+                outcome.into()
+            }
+            other => self.step(cx, other, run, out),
+        }
+    }
+
     /// Executes anything but a plain retrieval. `Some` ends the run.
     #[inline(always)]
     fn step(
@@ -176,10 +312,9 @@ impl Session {
             }
             Step::Request { request, consumed } => {
                 run.at += consumed;
-                match execute::run(cx, request, out) {
-                    Outcome::Continue => {}
-                    Outcome::Close => return Some(Next::Close),
-                    Outcome::Shutdown => return Some(Next::Shutdown),
+                let ended: Option<Next> = execute::run(cx, request, out).into();
+                if ended.is_some() {
+                    return ended;
                 }
             }
             Step::Reject {
@@ -216,7 +351,7 @@ impl Session {
                 if *error == Some(ProtocolError::BinaryProtocol) {
                     out.extend_from_slice(BINARY_REFUSED);
                 }
-                return Some(Next::Close);
+                return Some(Next::HangUp);
             }
         }
         run.requests += 1;

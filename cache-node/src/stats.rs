@@ -2,13 +2,17 @@
 //! (slab classes, LRU queues), a name that tools read is answered with what comes nearest, or zero.
 
 use std::fmt::{Display, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
 use crate::clients::{Client, Peer};
+use crate::config::{KeyFormat, OverLimit, TlsConfig, TlsVersion};
 use crate::node::Node;
+use crate::server::OTHER_FILES;
 use crate::store::Seconds;
 
 /// Appends `STAT` lines.
@@ -80,6 +84,7 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
     let (user, system) = cpu_times();
     let connections = node.connections.load(Ordering::Relaxed);
     let version = node.config.version.split(' ').next().unwrap_or_default();
+    let watch = node.watchers.counts();
     let mut lines = Lines::new(out);
     lines
         .line("pid", std::process::id())
@@ -94,6 +99,14 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
         .line("total_connections", totals.connections_accepted)
         .line("rejected_connections", totals.connections_rejected)
         .line("connection_structures", connections)
+        .zeros(&["response_obj_oom", "response_obj_count", "response_obj_bytes"])
+        .zeros(&[
+            "read_buf_count",
+            "read_buf_bytes",
+            "read_buf_bytes_free",
+            "read_buf_oom",
+        ])
+        .line("reserved_fds", OTHER_FILES)
         .line("cmd_get", totals.cmd_get)
         .line("cmd_set", totals.cmd_set)
         .line("cmd_flush", totals.cmd_flush)
@@ -116,34 +129,78 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
         .line("touch_misses", totals.touch_misses)
         .line("store_too_large", totals.store_too_large)
         .line("store_no_memory", totals.store_no_memory)
-        .zeros(&["auth_cmds", "auth_errors"])
+        .line("auth_cmds", totals.auth_cmds)
+        .line("auth_errors", totals.auth_errors)
         .line("idle_kicks", totals.idle_kicks)
         .line("bytes_read", totals.bytes_read)
         .line("bytes_written", totals.bytes_written)
         .line("limit_maxbytes", node.memory_limit_bytes.load(Ordering::Relaxed))
-        .line("accepting_conns", u8::from(!node.is_draining()))
+        .line("accepting_conns", u8::from(node.is_accepting()))
         .line("listen_disabled_num", totals.listen_disabled)
-        .zeros(&["time_in_listen_disabled_us"])
+        .line("time_in_listen_disabled_us", totals.listen_disabled_us)
         .line("threads", node.config.threads)
         .line("conn_yields", totals.conn_yields)
         .line("hash_bytes", store.index_bytes)
-        .zeros(&["hash_is_expanding", "slab_reassign_running", "slabs_moved"])
-        .zeros(&["lru_crawler_running", "lru_crawler_starts", "lru_maintainer_juggles"])
-        .zeros(&["malloc_fails", "log_worker_dropped", "log_worker_written"])
-        .zeros(&["log_watcher_skipped", "log_watcher_sent", "log_watchers"])
+        .line(
+            "hash_power_level",
+            (store.index_bytes / INDEX_LINE_BYTES).max(1).ilog2(),
+        )
+        .zeros(&["hash_is_expanding"])
+        .zeros(&[
+            "slab_reassign_rescues",
+            "slab_reassign_chunk_rescues",
+            "slab_reassign_inline_reclaim",
+        ])
+        .zeros(&[
+            "slab_reassign_busy_items",
+            "slab_reassign_busy_deletes",
+            "slab_reassign_busy_nomem",
+        ])
+        .line("slab_reassign_last_busy_status", "none")
+        .zeros(&["slab_reassign_running", "slabs_moved"])
+        .zeros(&[
+            "lru_crawler_running",
+            "lru_crawler_starts",
+            "lru_maintainer_juggles",
+        ])
+        .zeros(&["malloc_fails", "log_worker_dropped"])
+        .line("log_worker_written", watch.events)
+        .line("log_watcher_skipped", watch.skipped)
+        .line("log_watcher_sent", watch.sent)
+        .line("log_watchers", watch.watchers)
+        .zeros(&["unexpected_napi_ids", "round_robin_fallback"])
         .line("bytes", store.item_bytes)
         .line("curr_items", store.items)
         .line("total_items", store.items_stored)
         .line("total_malloced", store.used_bytes)
+        .zeros(&["slab_global_page_pool"])
         .line("expired_unfetched", store.expired_unfetched)
         .line("evicted_unfetched", store.evicted_unfetched)
-        .line("evicted_active", store.evicted.saturating_sub(store.evicted_unfetched))
+        .line(
+            "evicted_active",
+            store.evicted.saturating_sub(store.evicted_unfetched),
+        )
         .line("evictions", store.evicted)
         .line("reclaimed", store.expired)
-        .line("crawler_reclaimed", store.flushed)
+        .line("crawler_reclaimed", store.expired + store.flushed)
         .zeros(&["crawler_items_checked", "lrutail_reflocked"])
         .line("moves_to_warm", store.moved)
-        .zeros(&["moves_to_cold", "moves_within_lru", "direct_reclaims", "lru_bumps_dropped"])
+        .zeros(&[
+            "moves_to_cold",
+            "moves_within_lru",
+            "direct_reclaims",
+            "lru_bumps_dropped",
+        ]);
+    if let Some(tls) = &node.tls {
+        lines
+            .line("ssl_handshake_errors", totals.tls_handshake_errors)
+            .line("ssl_proto_errors", totals.tls_errors)
+            .line("time_since_server_cert_refresh", tls.age(node.now()));
+        if let Some(sessions) = tls.new_sessions() {
+            lines.line("ssl_new_sessions", sessions);
+        }
+    }
+    lines
         // Ours, under names memcached does not have.
         .line("hearth_ghost_hits", store.ghost_hits)
         .line("hearth_protocol_errors", ever.protocol_errors)
@@ -155,6 +212,9 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
     }
 }
 
+/// Bytes of the index for each place in it (`hash_power_level` is the logarithm of their number).
+const INDEX_LINE_BYTES: u64 = 64;
+
 /// `stats settings`.
 pub(crate) fn settings(node: &Node, out: &mut BytesMut) {
     let config = &node.config;
@@ -164,10 +224,10 @@ pub(crate) fn settings(node: &Node, out: &mut BytesMut) {
     lines
         .line("maxbytes", node.memory_limit_bytes.load(Ordering::Relaxed))
         .line("maxconns", config.connections_max)
-        .line("tcpport", first.map_or(0, std::net::SocketAddr::port))
+        .line("tcpport", first.map_or(0, |listen| listen.address.port()))
         .line("udpport", 0);
     match first {
-        Some(address) => lines.line("inter", address.ip()),
+        Some(listen) => lines.line("inter", listen.address.ip()),
         None => lines.line("inter", "NULL"),
     };
     lines
@@ -189,21 +249,27 @@ pub(crate) fn settings(node: &Node, out: &mut BytesMut) {
         .line("chunk_size", 48)
         .line("num_threads", config.threads)
         .line("num_threads_per_udp", 0)
-        .line("stat_key_prefix", ":")
-        .on("detail_enabled", false)
+        .line("stat_key_prefix", char::from(config.prefix_delimiter))
+        .on("detail_enabled", node.prefixes.is_on())
         .line("reqs_per_event", config.requests_per_turn)
         .on("cas_enabled", true)
         .line("tcp_backlog", config.backlog)
         .line("binding_protocol", "ascii")
         .on("auth_enabled_sasl", false)
-        .on("auth_enabled_ascii", false)
+        .on("auth_enabled_ascii", node.users.is_some())
         .line("item_size_max", config.item_size_max_bytes)
-        .on("maxconns_fast", true)
+        .on("maxconns_fast", config.over_limit == OverLimit::Refuse)
+        .line("hashpower_init", 0)
         .on("slab_reassign", false)
-        .line("slab_automove", 0)
-        .on("lru_crawler", false)
-        .line("lru_crawler_sleep", 0)
-        .line("lru_crawler_tocrawl", 0)
+        .zeros(&[
+            "slab_automove",
+            "slab_automove_ratio",
+            "slab_automove_window",
+            "slab_automove_freeratio",
+        ])
+        .zeros(&["slab_chunk_max"])
+        .on("lru_crawler", node.crawler_enabled.load(Ordering::Relaxed))
+        .zeros(&["lru_crawler_sleep", "lru_crawler_tocrawl"])
         .line("tail_repair_time", 0)
         .on("flush_enabled", config.flush_enabled)
         .on("dump_enabled", config.dump_enabled)
@@ -216,11 +282,44 @@ pub(crate) fn settings(node: &Node, out: &mut BytesMut) {
         .on("temp_lru", false)
         .zeros(&["temporary_ttl"])
         .line("idle_timeout", idle_timeout)
-        .on("track_sizes", false)
+        .line("watcher_logbuf_size", config.watch_buffer_bytes)
+        .zeros(&["worker_logbuf_size", "read_buf_mem_limit"])
+        .on("track_sizes", true)
         .on("inline_ascii_response", false)
-        .on("ssl_enabled", false)
+        .on("ssl_enabled", node.tls.is_some());
+    if let Some(tls) = &config.tls {
+        tls_settings(tls, &mut lines);
+    }
+    lines
+        .zeros(&["num_napi_ids"])
         .line("client_flags_size", size_of::<u32>())
         .line("hearth_ttl_jitter_permille", config.ttl_jitter.permille);
+}
+
+fn tls_settings(tls: &TlsConfig, lines: &mut Lines<'_>) {
+    let path = |path: Option<&PathBuf>| path.map_or("NULL".to_owned(), |path| path.display().to_string());
+    // OpenSSL's numbers, which memcached tells: 1 is PEM, 2 DER; the bits of the verify mode are added up.
+    let verify_mode = [0, 1, 3, 7][usize::from(tls.verify_mode.min(3))];
+    lines
+        .on("ssl_session_cache", tls.session_cache)
+        .on("ssl_kernel_tls", false)
+        .line("ssl_chain_cert", tls.chain.display())
+        .line("ssl_key", path(tls.key.as_ref()))
+        .line("ssl_verify_mode", verify_mode)
+        .line(
+            "ssl_keyformat",
+            if tls.key_format == KeyFormat::Pem { 1 } else { 2 },
+        )
+        .line("ssl_ciphers", tls.ciphers.as_deref().unwrap_or("NULL"))
+        .line("ssl_ca_cert", path(tls.client_ca.as_ref()))
+        .line("ssl_wbuf_size", tls.write_buffer_bytes)
+        .line(
+            "ssl_min_version",
+            match tls.min_version {
+                TlsVersion::V1_2 => "tlsv1.2",
+                TlsVersion::V1_3 => "tlsv1.3",
+            },
+        );
 }
 
 /// The one class that stands for the whole store: tools that read classes find one.
@@ -251,7 +350,7 @@ pub(crate) fn items(node: &Node, out: &mut BytesMut) {
             "evicted_active",
             store.evicted.saturating_sub(store.evicted_unfetched),
         )
-        .line("crawler_reclaimed", store.flushed)
+        .line("crawler_reclaimed", store.expired + store.flushed)
         .zeros(&["crawler_items_checked", "lrutail_reflocked", "moves_to_cold"])
         .line("moves_to_warm", store.moved)
         .zeros(&[
@@ -294,30 +393,28 @@ pub(crate) fn slabs(node: &Node, out: &mut BytesMut) {
         .line("total_malloced", store.used_bytes);
 }
 
-/// `stats sizes`: the histogram memcached keeps only when told to.
-pub(crate) fn sizes(out: &mut BytesMut) {
-    Lines::new(out).line("sizes_status", "disabled");
-}
-
-/// `stats conns`.
-pub(crate) fn connections(node: &Node, now: Seconds, out: &mut BytesMut) {
-    let mut number = 0_u32;
+/// `stats conns`: what we listen on, then the clients; `asking` is the one that wants to know.
+pub(crate) fn connections(node: &Node, asking: i32, now: Seconds, out: &mut BytesMut) {
+    for door in &node.doors {
+        Lines::with_prefix(out, format_args!("{}:", door.number))
+            .line("addr", &door.address)
+            .line("state", "conn_listening")
+            .line("secs_since_last_cmd", node.uptime());
+    }
     for worker in &node.workers {
-        worker.clients.for_each(|_slot, client| {
-            number += 1;
-            connection(number, client, now, out);
-        });
+        worker
+            .clients
+            .for_each(|_slot, client| connection(client, asking, now, out));
     }
 }
 
-fn connection(number: u32, client: &Client, now: Seconds, out: &mut BytesMut) {
-    let mut lines = Lines::with_prefix(out, format_args!("{number}:"));
+fn connection(client: &Client, asking: i32, now: Seconds, out: &mut BytesMut) {
+    let mut lines = Lines::with_prefix(out, format_args!("{}:", client.number()));
     match client.peer() {
         Peer::Tcp { remote, local } => {
-            let family = |address: &std::net::SocketAddr| if address.is_ipv4() { "tcp" } else { "tcp6" };
             lines
-                .line("addr", format_args!("{}:{remote}", family(remote)))
-                .line("listen_addr", format_args!("{}:{local}", family(local)));
+                .line("addr", tcp_name(remote))
+                .line("listen_addr", tcp_name(local));
         }
         Peer::Unix { path } => {
             lines
@@ -325,9 +422,17 @@ fn connection(number: u32, client: &Client, now: Seconds, out: &mut BytesMut) {
                 .line("listen_addr", format_args!("unix:{}", path.display()));
         }
     }
-    lines
-        .line("state", client.state())
-        .line("secs_since_last_cmd", client.silence(now));
+    if client.number() == asking {
+        lines.line("state", "conn_parse_cmd");
+    } else {
+        lines.line("state", client.state());
+    }
+    lines.line("secs_since_last_cmd", client.silence(now));
+}
+
+/// An address as `stats conns` writes it.
+pub(crate) fn tcp_name(address: &SocketAddr) -> String {
+    format!("{}:{address}", if address.is_ipv4() { "tcp" } else { "tcp6" })
 }
 
 /// CPU time of this process so far, as user and system.

@@ -1,90 +1,13 @@
 //! The program from outside: what it says, where, and with which exit code.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod support;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
-fn node(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cache-node"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    node(args).output().unwrap()
-}
-
-/// A running node, killed when dropped.
-struct Running {
-    child: Child,
-    ready: String,
-}
-
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let mut child = node(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut ready)
-            .unwrap();
-        assert!(ready.starts_with("ready"), "{ready:?}");
-        Self {
-            child,
-            ready: ready.trim_end().to_owned(),
-        }
-    }
-
-    fn address(&self, name: &str) -> &str {
-        let field = self
-            .ready
-            .split(' ')
-            .find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
-        field.unwrap_or_else(|| panic!("no {name} in {:?}", self.ready))
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address("tcp")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(
-            Command::new("kill")
-                .args([name, &self.child.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    fn exit_code(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _already_gone = self.child.wait();
-    }
-}
-
-fn ask(stream: &mut (impl Read + Write), request: &[u8], reply: &[u8]) {
-    stream.write_all(request).unwrap();
-    let mut told = vec![0; reply.len()];
-    stream.read_exact(&mut told).unwrap();
-    assert_eq!(told.escape_ascii().to_string(), reply.escape_ascii().to_string());
-}
-
-const LOOPBACK: [&str; 4] = ["-l", "127.0.0.1", "-p", "0"];
+use support::{LOOPBACK, Running, ask, run};
 
 #[test]
 fn help_and_version_are_answers_not_errors() {
@@ -125,6 +48,20 @@ fn a_bad_command_line_is_one_line_on_stderr_and_exit_code_2() {
         (&["--version-string", "hearth"], "version-string"),
         (&["--idle-timeout", "5"], "idle-timeout"),
         (&["-o", "idle_timeut=5"], "idle_timeout"),
+        (&["-o", "ssl_min_versio=3"], "ssl_min_version"),
+        (&["-Z"], "ssl_chain_cert"),
+        (
+            &["-Z", "-o", "ssl_chain_cert=x,ssl_min_version=1"],
+            "TLS 1.0 and 1.1",
+        ),
+        (
+            &["-Z", "-o", "ssl_chain_cert=x,ssl_verify_mode=4"],
+            "ssl_verify_mode",
+        ),
+        (&["-l", "mtls:127.0.0.1"], "-Z"),
+        (&["-D", "::"], "stat-key-prefix (-D)"),
+        (&["-o", "watcher_logbuf_size=1"], "watch-buffer"),
+        (&["--log-format", "xml"], "log-format"),
         (&["--config", "/no/such/file"], "/no/such/file"),
     ] {
         let args = [args, &["--check-config"]].concat();
@@ -149,15 +86,11 @@ fn memcached_flags_we_do_not_have_are_named() {
     for (args, flag) in [
         (&["-d"][..], "-d (--daemon)"),
         (&["-S"], "-S (--enable-sasl)"),
-        (&["-Y", "file"], "-Y (--auth-file)"),
-        (&["-Z"], "-Z (--enable-ssl)"),
         (&["-C"], "-C (--disable-cas)"),
         (&["-U", "11211"], "-U (--udp-port)"),
         (&["-B", "binary"], "-B binary"),
         (&["-o", "ext_path=/x:1G"], "-o ext_path"),
         (&["-o", "proxy_config=x"], "-o proxy_config"),
-        (&["-o", "ssl_key=x"], "-o ssl_key"),
-        (&["-o", "no_maxconns_fast"], "-o no_maxconns_fast"),
     ] {
         let output = run(&[args, &["--check-config"]].concat());
         let error = String::from_utf8(output.stderr).unwrap();
@@ -204,7 +137,9 @@ fn memcacheds_usual_command_line_is_accepted() {
         "48",
         "-L",
         "-o",
-        "idle_timeout=30,modern,hash_algorithm=murmur3",
+        "idle_timeout=30,modern,hash_algorithm=murmur3,no_maxconns_fast,watcher_logbuf_size=512",
+        "-D",
+        "/",
         "-o",
         "slab_automove=1",
         "--check-config",

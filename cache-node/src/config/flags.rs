@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, error::ErrorKind};
 
 use super::raw::{Raw, one_line};
+use super::tls::RawTls;
 use super::{Config, ConfigError};
 
 /// What one command line asks for.
@@ -130,13 +131,24 @@ struct Flags {
     /// Refuse `watch`
     #[arg(short = 'W', long)]
     disable_watch: bool,
+    /// TLS on TCP; needs -o ssl_chain_cert (an address of -l may say notls:, btls: or mtls:)
+    #[arg(short = 'Z', long = "enable-ssl")]
+    enable_ssl: bool,
+    /// File of user:password lines; clients log in with `set`, as with memcached
+    #[arg(short = 'Y', long = "auth-file", value_name = "FILE")]
+    auth_file: Option<PathBuf>,
+    /// Count `stats detail` from the start, by the part of keys before this character [default: off, `:`]
+    #[arg(short = 'D', long = "stat-key-prefix", value_name = "CHAR")]
+    stat_key_prefix: Option<String>,
     /// Write the process id here
     #[arg(short = 'P', long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
     /// Protocol to speak: auto or ascii; both mean text
     #[arg(short = 'B', long, value_name = "NAME")]
     protocol: Option<String>,
-    /// memcached's extended options: idle_timeout=SECONDS, maxconns_fast, modern
+    /// memcached's extended options: idle_timeout=SECONDS, no_maxconns_fast, watcher_logbuf_size=KIB, ssl_chain_cert,
+    /// ssl_key, ssl_keyformat, ssl_ca_cert, ssl_verify_mode=0..3, ssl_min_version=2..3, ssl_ciphers, ssl_session_cache,
+    /// ssl_wbuf_size=KIB
     #[arg(short = 'o', long = "extended", value_name = "OPTION,...")]
     extended: Vec<String>,
     /// Close clients silent for this long, such as 10m [default: never]
@@ -154,6 +166,9 @@ struct Flags {
     /// HTTP address of /metrics, /healthz and /readyz [default: none]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
+    /// How log lines are written: text or json [default: text]
+    #[arg(long, value_name = "NAME")]
+    log_format: Option<String>,
     /// What the `version` command answers [default: 1.6.40]
     #[arg(long, value_name = "TEXT")]
     version_string: Option<String>,
@@ -171,14 +186,8 @@ struct Foreign {
     daemon: bool,
     #[arg(short = 'S', long = "enable-sasl", hide = true)]
     sasl: bool,
-    #[arg(short = 'Y', long = "auth-file", hide = true, value_name = "FILE")]
-    auth_file: Option<String>,
-    #[arg(short = 'Z', long = "enable-ssl", hide = true)]
-    ssl: bool,
     #[arg(short = 'C', long = "disable-cas", hide = true)]
     disable_cas: bool,
-    #[arg(short = 'D', long = "stat-key-prefix", hide = true, value_name = "CHAR")]
-    stat_key_prefix: Option<String>,
     #[arg(short = 'N', long = "napi-ids", hide = true, value_name = "NUM")]
     napi_ids: Option<String>,
     #[arg(short = 'k', long = "lock-memory", hide = true)]
@@ -197,7 +206,6 @@ struct Foreign {
 const MEANINGLESS: &[&str] = &[
     "modern",
     "no_modern",
-    "maxconns_fast",
     "hashpower",
     "hash_algorithm",
     "no_hashexpand",
@@ -223,7 +231,6 @@ const MEANINGLESS: &[&str] = &[
     "temporary_ttl",
     "inline_ascii_resp",
     "no_inline_ascii_resp",
-    "watcher_logbuf_size",
     "worker_logbuf_size",
     "resp_obj_mem_limit",
     "read_buf_mem_limit",
@@ -231,6 +238,9 @@ const MEANINGLESS: &[&str] = &[
     "no_track_sizes",
     "drop_privileges",
     "no_drop_privileges",
+    "relaxed_privileges",
+    "ssl_kernel_tls",
+    "sock_cookie_id",
 ];
 
 impl Flags {
@@ -248,20 +258,9 @@ impl Flags {
                 "SASL needs the binary protocol, and this server speaks text",
             ),
             (
-                foreign.auth_file.is_some(),
-                "-Y (--auth-file)",
-                "restrict access by network or unix socket",
-            ),
-            (foreign.ssl, "-Z (--enable-ssl)", "put a TLS proxy in front"),
-            (
                 foreign.disable_cas,
                 "-C (--disable-cas)",
                 "cas uniques cost nothing here and are always on",
-            ),
-            (
-                foreign.stat_key_prefix.is_some(),
-                "-D (--stat-key-prefix)",
-                "statistics by key prefix are not kept",
             ),
             (
                 foreign.napi_ids.is_some(),
@@ -317,16 +316,19 @@ impl Flags {
                 .filter(|(given, _)| *given)
                 .map(|(_, flag)| (*flag).to_owned()),
         );
-        let mut idle_timeout = self.idle_timeout;
+        let mut extended = Extended {
+            idle_timeout: self.idle_timeout,
+            ..Extended::default()
+        };
+        extended.tls.enable = self.enable_ssl.then_some(true);
         for option in self
             .extended
             .iter()
             .flat_map(|list| list.split(','))
             .filter(|option| !option.is_empty())
         {
-            match extended_option(option)? {
-                Extended::IdleTimeout(seconds) => idle_timeout = Some(format!("{seconds}s")),
-                Extended::Meaningless => ignored.push(format!("-o {option}")),
+            if extended.take(option)? == Meaning::None {
+                ignored.push(format!("-o {option}"));
             }
         }
         let given = |flag: bool, means: bool| flag.then_some(means);
@@ -335,6 +337,8 @@ impl Flags {
             port: self.port,
             unix_socket: self.unix_socket,
             unix_mode: self.unix_mode,
+            tls: extended.tls,
+            auth_file: self.auth_file,
             admin: self.admin,
             // memcached's -m counts mebibytes.
             memory_limit: self.memory_limit.map(|text| match text.parse::<u64>() {
@@ -345,10 +349,11 @@ impl Flags {
             persist: self.persist,
             evict: given(self.disable_evictions, false),
             conn_limit: self.conn_limit,
+            conn_limit_waits: extended.conn_limit_waits,
             threads: self.threads,
             max_reqs_per_event: self.max_reqs_per_event,
             listen_backlog: self.listen_backlog,
-            idle_timeout,
+            idle_timeout: extended.idle_timeout,
             drain_timeout: self.drain_timeout,
             ttl_jitter: self.ttl_jitter,
             ttl_jitter_mode: self.ttl_jitter_mode,
@@ -357,58 +362,91 @@ impl Flags {
             enable_flush_all: given(self.disable_flush_all, false),
             enable_dumping: given(self.disable_dumping, false),
             enable_watch: given(self.disable_watch, false),
+            watch_buffer: extended.watch_buffer,
+            stat_key_prefix: self.stat_key_prefix,
             verbosity: (self.verbose > 0).then_some(self.verbose),
+            log_format: self.log_format,
             user: self.user,
             pidfile: self.pidfile,
         })
     }
 }
 
-enum Extended {
-    IdleTimeout(u64),
-    Meaningless,
+/// What `-o` said.
+#[derive(Default)]
+struct Extended {
+    idle_timeout: Option<String>,
+    conn_limit_waits: Option<bool>,
+    watch_buffer: Option<String>,
+    tls: RawTls,
 }
 
-fn extended_option(option: &str) -> Result<Extended, ConfigError> {
-    let (name, value) = option
-        .split_once('=')
-        .map_or((option, None), |(name, value)| (name, Some(value)));
-    if name == "idle_timeout" {
-        let seconds = value.and_then(|value| value.parse().ok());
-        return seconds
-            .map(Extended::IdleTimeout)
-            .ok_or_else(|| ConfigError::Value {
-                what: "-o idle_timeout".to_owned(),
-                why: "expected whole seconds, such as idle_timeout=600".to_owned(),
-            });
+/// Whether an option of memcached's changes anything here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Some,
+    None,
+}
+
+impl Extended {
+    fn take(&mut self, option: &str) -> Result<Meaning, ConfigError> {
+        let (name, value) = option
+            .split_once('=')
+            .map_or((option, None), |(name, value)| (name, Some(value)));
+        let number = |example: &str| {
+            let number = value.and_then(|value| value.parse::<u64>().ok());
+            number.ok_or_else(|| ConfigError::Value {
+                what: format!("-o {name}"),
+                why: format!("expected a whole number, such as {name}={example}"),
+            })
+        };
+        match name {
+            "idle_timeout" => self.idle_timeout = Some(format!("{}s", number("600")?)),
+            "watcher_logbuf_size" => self.watch_buffer = Some(format!("{}KiB", number("256")?)),
+            "maxconns_fast" => self.conn_limit_waits = Some(false),
+            "no_maxconns_fast" => self.conn_limit_waits = Some(true),
+            _other if MEANINGLESS.contains(&name) => return Ok(Meaning::None),
+            _other => {
+                let ssl = name.strip_prefix("ssl_");
+                ssl.and_then(|name| self.tls.set(name, value))
+                    .unwrap_or_else(|| Err(no_such_option(name)))?;
+            }
+        }
+        Ok(Meaning::Some)
     }
-    if MEANINGLESS.contains(&name) {
-        return Ok(Extended::Meaningless);
-    }
+}
+
+/// The options of `-o` that mean something, beside [`MEANINGLESS`].
+const MEANINGFUL: &[&str] = &[
+    "idle_timeout",
+    "watcher_logbuf_size",
+    "maxconns_fast",
+    "no_maxconns_fast",
+    "ssl_chain_cert",
+    "ssl_key",
+    "ssl_keyformat",
+    "ssl_ca_cert",
+    "ssl_verify_mode",
+    "ssl_min_version",
+    "ssl_ciphers",
+    "ssl_session_cache",
+    "ssl_wbuf_size",
+];
+
+fn no_such_option(name: &str) -> ConfigError {
     let flag = format!("-o {name}");
-    if name == "no_maxconns_fast" {
-        return Err(unsupported(
-            &flag,
-            "a client over the limit is always told and closed",
-        ));
-    }
-    if name.starts_with("ssl_") {
-        return Err(unsupported(&flag, "put a TLS proxy in front"));
-    }
     if name.starts_with("ext_") {
-        return Err(unsupported(&flag, "items are kept in memory only"));
+        return unsupported(&flag, "items are kept in memory only");
     }
     if name.starts_with("proxy_") {
-        return Err(unsupported(&flag, "use the `router` program"));
+        return unsupported(&flag, "use the `router` program");
     }
-    let known = MEANINGLESS.iter().chain(&["idle_timeout"]);
+    let known = MEANINGLESS.iter().chain(MEANINGFUL);
     let nearest = known
         .min_by_key(|known| strsim::levenshtein(known, name))
         .copied()
         .unwrap_or_default();
-    Err(ConfigError::Usage(format!(
-        "-o {name}: no such option; the nearest is {nearest}"
-    )))
+    ConfigError::Usage(format!("-o {name}: no such option; the nearest is {nearest}"))
 }
 
 fn unsupported(flag: &str, instead: &'static str) -> ConfigError {

@@ -4,6 +4,7 @@
 mod flags;
 mod quantity;
 mod raw;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,12 +14,17 @@ use crate::ttl::{Jitter, JitterMode};
 
 pub use flags::{Invocation, parse_args};
 pub use quantity::{parse_bytes, parse_duration};
+pub use tls::{ClientCerts, KeyFormat, Listen, TlsConfig, TlsVersion, Transport};
 
 /// Everything a node is told at start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// TCP addresses to listen on (`-l`, `-p`); port 0 takes any free one. Default `0.0.0.0:11211`, as memcached.
-    pub listen: Vec<SocketAddr>,
+    /// TCP addresses to listen on (`-l`, `-p`). Default `0.0.0.0:11211` in the clear, as memcached.
+    pub listen: Vec<Listen>,
+    /// TLS on TCP (`-Z`, `-o ssl_…`). Default none.
+    pub tls: Option<TlsConfig>,
+    /// File of `user:password` lines; clients must log in with one of them (`-Y`). Default none.
+    pub auth_file: Option<PathBuf>,
     /// Unix socket beside or instead of TCP (`-s`, `-a`). Default none.
     pub unix: Option<UnixSocket>,
     /// HTTP address of `/metrics`, `/healthz` and `/readyz` (`--admin`). Default none: nothing listens.
@@ -32,8 +38,10 @@ pub struct Config {
     pub persist: Option<PathBuf>,
     /// False: a full cache refuses to store instead of evicting (`-M`). Default true.
     pub evict: bool,
-    /// Client connections at once (`-c`); one more is told so and closed. Default 1024, as memcached.
+    /// Client connections at once (`-c`). Default 1024, as memcached.
     pub connections_max: usize,
+    /// What happens to one more (`-o maxconns_fast`). Default told and closed, as memcached.
+    pub over_limit: OverLimit,
     /// Worker threads, each with its own runtime and listener (`-t`). Default: one per core.
     pub threads: usize,
     /// Requests one connection may have served before others get a turn (`-R`).
@@ -57,12 +65,41 @@ pub struct Config {
     pub dump_enabled: bool,
     /// Whether `watch` is obeyed (`-W` forbids). Default true.
     pub watch_enabled: bool,
+    /// Bytes of events kept for a `watch` client that does not read them (`-o watcher_logbuf_size`, in KiB).
+    /// Default 256 KiB, as memcached; what comes on top is counted and lost.
+    pub watch_buffer_bytes: usize,
+    /// What ends the prefix of a key in `stats detail` (`-D`, which also turns that on). Default `:`, as memcached.
+    pub prefix_delimiter: u8,
+    /// Whether `stats detail` counts from the start. Default false.
+    pub detail_enabled: bool,
     /// `-v` given this many times: 0 warnings, 1 life of the node, 2 connections, 3 requests.
     pub verbosity: u8,
+    /// How log lines are written (`--log-format`). Default text.
+    pub log_format: LogFormat,
     /// User to become once the sockets are bound (`-u`); only root can. Default none.
     pub user: Option<String>,
     /// File that gets our process id (`-P`). Default none.
     pub pid_file: Option<PathBuf>,
+}
+
+/// What becomes of a client over the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OverLimit {
+    /// It is told so and closed.
+    #[default]
+    Refuse,
+    /// It waits in the listen queue until another leaves (`-o no_maxconns_fast`).
+    Wait,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// A unix socket and who may connect to it.
@@ -83,7 +120,9 @@ pub(crate) const MEMORY_MAX: u64 = 1 << 40;
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT)],
+            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT).into()],
+            tls: None,
+            auth_file: None,
             unix: None,
             admin: None,
             memory_limit_bytes: 64 << 20,
@@ -91,6 +130,7 @@ impl Default for Config {
             persist: None,
             evict: true,
             connections_max: 1024,
+            over_limit: OverLimit::Refuse,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             requests_per_turn: 500,
             backlog: 1024,
@@ -105,7 +145,11 @@ impl Default for Config {
             flush_enabled: true,
             dump_enabled: true,
             watch_enabled: true,
+            watch_buffer_bytes: 256 << 10,
+            prefix_delimiter: b':',
+            detail_enabled: false,
             verbosity: 0,
+            log_format: LogFormat::Text,
             user: None,
             pid_file: None,
         }
@@ -116,7 +160,7 @@ impl Config {
     /// A node inside another program: one thread, any free port of the loopback, nothing else.
     pub fn embedded() -> Self {
         Self {
-            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)],
+            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into()],
             threads: 1,
             ..Self::default()
         }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::quantity::{parse_bytes, parse_duration, parse_share};
-use super::{Config, ConfigError, DEFAULT_PORT, MEMORY_MAX, UnixSocket};
+use super::tls::{self, RawTls};
+use super::{
+    Config, ConfigError, DEFAULT_PORT, Listen, LogFormat, MEMORY_MAX, OverLimit, TlsConfig, UnixSocket,
+};
 use crate::ttl::JitterMode;
 
 /// Mirror of the file. Every field may be absent; names are those of the long flags.
@@ -18,12 +21,15 @@ pub(super) struct Raw {
     pub(super) port: Option<i64>,
     pub(super) unix_socket: Option<PathBuf>,
     pub(super) unix_mode: Option<String>,
+    pub(super) tls: RawTls,
+    pub(super) auth_file: Option<PathBuf>,
     pub(super) admin: Option<String>,
     pub(super) memory_limit: Option<String>,
     pub(super) max_item_size: Option<String>,
     pub(super) persist: Option<PathBuf>,
     pub(super) evict: Option<bool>,
     pub(super) conn_limit: Option<i64>,
+    pub(super) conn_limit_waits: Option<bool>,
     pub(super) threads: Option<i64>,
     pub(super) max_reqs_per_event: Option<i64>,
     pub(super) listen_backlog: Option<i64>,
@@ -36,7 +42,10 @@ pub(super) struct Raw {
     pub(super) enable_flush_all: Option<bool>,
     pub(super) enable_dumping: Option<bool>,
     pub(super) enable_watch: Option<bool>,
+    pub(super) watch_buffer: Option<String>,
+    pub(super) stat_key_prefix: Option<String>,
     pub(super) verbosity: Option<u8>,
+    pub(super) log_format: Option<String>,
     pub(super) user: Option<String>,
     pub(super) pidfile: Option<PathBuf>,
 }
@@ -76,12 +85,15 @@ impl Raw {
             port,
             unix_socket,
             unix_mode: self.unix_mode.or(below.unix_mode),
+            tls: self.tls.over(below.tls),
+            auth_file: self.auth_file.or(below.auth_file),
             admin: self.admin.or(below.admin),
             memory_limit: self.memory_limit.or(below.memory_limit),
             max_item_size: self.max_item_size.or(below.max_item_size),
             persist: self.persist.or(below.persist),
             evict: self.evict.or(below.evict),
             conn_limit: self.conn_limit.or(below.conn_limit),
+            conn_limit_waits: self.conn_limit_waits.or(below.conn_limit_waits),
             threads: self.threads.or(below.threads),
             max_reqs_per_event: self.max_reqs_per_event.or(below.max_reqs_per_event),
             listen_backlog: self.listen_backlog.or(below.listen_backlog),
@@ -94,7 +106,10 @@ impl Raw {
             enable_flush_all: self.enable_flush_all.or(below.enable_flush_all),
             enable_dumping: self.enable_dumping.or(below.enable_dumping),
             enable_watch: self.enable_watch.or(below.enable_watch),
+            watch_buffer: self.watch_buffer.or(below.watch_buffer),
+            stat_key_prefix: self.stat_key_prefix.or(below.stat_key_prefix),
             verbosity: self.verbosity.or(below.verbosity),
+            log_format: self.log_format.or(below.log_format),
             user: self.user.or(below.user),
             pidfile: self.pidfile.or(below.pidfile),
         }
@@ -102,9 +117,13 @@ impl Raw {
 
     /// Settles the meaning of every field, or says which one cannot be meant.
     pub(super) fn check(self) -> Result<Config, ConfigError> {
-        let listen = listen_addresses(self.listen.as_deref(), self.port, self.unix_socket.is_some())?;
+        let tls = self.tls.check()?;
+        let has_unix = self.unix_socket.is_some();
+        let listen = listen_addresses(self.listen.as_deref(), self.port, has_unix, tls.as_ref())?;
         let mut config = Config {
             listen,
+            tls,
+            auth_file: self.auth_file,
             ..Config::default()
         };
         if let Some(path) = self.unix_socket {
@@ -145,6 +164,9 @@ impl Raw {
         if let Some(connections) = self.conn_limit {
             config.connections_max = count("conn-limit (-c)", connections, 1..=1_000_000)?;
         }
+        if self.conn_limit_waits.unwrap_or(false) {
+            config.over_limit = OverLimit::Wait;
+        }
         if let Some(threads) = self.threads {
             config.threads = count("threads (-t)", threads, 1..=256)?;
         }
@@ -184,13 +206,34 @@ impl Raw {
         config.flush_enabled = self.enable_flush_all.unwrap_or(true);
         config.dump_enabled = self.enable_dumping.unwrap_or(true);
         config.watch_enabled = self.enable_watch.unwrap_or(true);
+        if let Some(text) = self.watch_buffer {
+            let what = "watch-buffer (-o watcher_logbuf_size)";
+            let bytes = parse_bytes(&text, false).map_err(|why| bad(what, why))?;
+            let bytes = within(what, bytes, WATCH_BUFFER_MIN..=WATCH_BUFFER_MAX)?;
+            config.watch_buffer_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+        if let Some(text) = self.stat_key_prefix {
+            let [delimiter] = text.as_bytes() else {
+                return Err(bad("stat-key-prefix (-D)", "expected one byte, such as `:`"));
+            };
+            config.prefix_delimiter = *delimiter;
+            config.detail_enabled = true;
+        }
         config.verbosity = self.verbosity.unwrap_or(0);
+        config.log_format = match self.log_format.as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => return Err(bad("log-format", format!("`{other}` is neither text nor json"))),
+        };
         config.user = self.user;
         config.pid_file = self.pidfile;
         Ok(config)
     }
 }
 
+/// A watcher's buffer holds a few of the longest lines, and is no place to hide a cache.
+const WATCH_BUFFER_MIN: u64 = 4 << 10;
+const WATCH_BUFFER_MAX: u64 = 64 << 20;
 /// Below this the segments of a store have no room to rotate.
 const MEMORY_MIN: u64 = 1 << 20;
 /// memcached's bounds of `-I`.
@@ -201,7 +244,8 @@ fn listen_addresses(
     listen: Option<&[String]>,
     port: Option<i64>,
     has_unix: bool,
-) -> Result<Vec<SocketAddr>, ConfigError> {
+    tls: Option<&TlsConfig>,
+) -> Result<Vec<Listen>, ConfigError> {
     // A unix socket alone turns TCP off, as in memcached; naming an address or port brings it back.
     if listen.is_none() && port.is_none() && has_unix {
         return Ok(Vec::new());
@@ -218,16 +262,17 @@ fn listen_addresses(
         })?,
     };
     let everywhere = ["0.0.0.0".to_owned()];
-    let mut addresses = Vec::new();
+    let mut addresses: Vec<Listen> = Vec::new();
     for entry in listen
         .unwrap_or(&everywhere)
         .iter()
         .flat_map(|list| list.split(','))
     {
-        let address = listen_address(entry.trim(), port)?;
+        let (entry, transport) = tls::transport(entry.trim(), tls)?;
+        let address = listen_address(entry, port)?;
         // The same address twice would compete with itself; port 0 is a new one each time.
-        if address.port() == 0 || !addresses.contains(&address) {
-            addresses.push(address);
+        if address.port() == 0 || addresses.iter().all(|listen| listen.address != address) {
+            addresses.push(Listen { address, transport });
         }
     }
     Ok(addresses)
@@ -303,7 +348,7 @@ fn within(what: &str, given: u64, allowed: std::ops::RangeInclusive<u64>) -> Res
     ))
 }
 
-fn bad(what: &str, why: impl Into<String>) -> ConfigError {
+pub(super) fn bad(what: &str, why: impl Into<String>) -> ConfigError {
     ConfigError::Value {
         what: what.to_owned(),
         why: why.into(),

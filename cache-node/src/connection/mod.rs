@@ -21,16 +21,21 @@ use tokio::io::ReadBuf;
 use self::input::Input;
 pub(crate) use self::socket::Socket;
 use crate::clients::{Client, State};
+use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::execute::Context;
+use crate::feed::{Fed, Feed, Order};
+use crate::latency::{Kind, Latency, SAMPLE_BATCHES};
 use crate::node::Node;
 use crate::session::{Next, Served, Session};
 
 /// Why a connection ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The client left, or asked us to close, or could not be followed.
+    /// The client left, or asked us to close.
     Closed,
+    /// The client could not be followed.
+    HungUp,
     /// The client asked the node to stop.
     Shutdown,
     /// The socket failed.
@@ -51,7 +56,9 @@ where
         node,
         counters: &node.workers[worker].counters,
         client,
-        session: Session::new(limits),
+        latency: &node.workers[worker].latency,
+        session: Session::new(limits, node.users.is_some()),
+        feed: None,
         rest: Input::default(),
         unsent: BytesMut::new(),
         doing: Doing::Reading,
@@ -81,7 +88,10 @@ pub(crate) struct Connection<'n, S> {
     node: &'n Node,
     counters: &'n Counters,
     client: &'n Client,
+    latency: &'n Latency,
     session: Session,
+    /// A reply that takes its time.
+    feed: Option<Box<Feed<'n>>>,
     /// Input not yet served; empty while the client is idle.
     rest: Input,
     /// Replies the client has not taken yet.
@@ -98,8 +108,21 @@ enum Doing {
     Reading,
     /// Serve what is here already.
     Serving,
-    /// Close; `shutdown` if the client wants the node to stop.
-    Closing { shutdown: bool },
+    /// Send the next piece of the feed.
+    Feeding,
+    /// Close for this reason.
+    Closing(Why),
+}
+
+/// Why a connection is closed by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The client asked for it, or the node is stopping.
+    Asked,
+    /// It could not be followed.
+    Lost,
+    /// It wants the whole node to stop.
+    Shutdown,
 }
 
 impl<S: Socket> Future for Connection<'_, S> {
@@ -121,6 +144,7 @@ impl<S: Socket> Connection<'_, S> {
             if !self.unsent.is_empty() {
                 ready!(self.send_unsent(task))?;
             }
+            ready!(self.settle(task))?;
             match self.doing {
                 Doing::Reading => {
                     if ready!(self.read(task, scratch))? == 0 {
@@ -135,10 +159,20 @@ impl<S: Socket> Connection<'_, S> {
                     return Poll::Pending;
                 }
                 Doing::Serving => {}
-                Doing::Closing { shutdown } => {
+                Doing::Feeding => {
+                    if let Some(end) = ready!(self.go_on_feeding(task, scratch))? {
+                        return Poll::Ready(Ok(end));
+                    }
+                    continue;
+                }
+                Doing::Closing(why) => {
                     // The FIN follows the replies. Whether the client still hears it is its own affair.
                     let _gone_already = ready!(Pin::new(&mut self.stream).poll_shutdown(task));
-                    return Poll::Ready(Ok(if shutdown { End::Shutdown } else { End::Closed }));
+                    return Poll::Ready(Ok(match why {
+                        Why::Asked => End::Closed,
+                        Why::Lost => End::HungUp,
+                        Why::Shutdown => End::Shutdown,
+                    }));
                 }
             }
             let served = self.serve(scratch);
@@ -150,13 +184,15 @@ impl<S: Socket> Connection<'_, S> {
                     Doing::Reading
                 }
                 Next::Again => Doing::Serving,
-                Next::Close => Doing::Closing { shutdown: false },
-                Next::Shutdown => Doing::Closing { shutdown: true },
+                Next::Close => Doing::Closing(Why::Asked),
+                Next::HangUp => Doing::Closing(Why::Lost),
+                Next::Shutdown => Doing::Closing(Why::Shutdown),
+                Next::Feed(order) => self.begin_feed(order, &mut scratch.output),
             };
             self.keep_rest(scratch, additional);
             if self.doing == Doing::Reading {
                 if self.rest.is_empty() && self.node.is_draining() {
-                    self.doing = Doing::Closing { shutdown: false };
+                    self.doing = Doing::Closing(Why::Asked);
                 } else if self.turn_requests >= self.node.config.requests_per_turn {
                     self.doing = Doing::Serving;
                 }
@@ -202,10 +238,40 @@ impl<S: Socket> Connection<'_, S> {
         polled.map_ok(|()| read)
     }
 
-    /// Executes what is complete in the input, wherever that is, and drops it from there.
+    /// Executes what is complete in the input.
     #[inline]
     fn serve(&mut self, scratch: &mut Scratch) -> Served {
-        let Scratch { input, output, rng } = scratch;
+        scratch.until_sample -= 1;
+        if scratch.until_sample == 0 {
+            return self.serve_timed(scratch);
+        }
+        self.serve_up_to(self.node.config.requests_per_turn, scratch)
+    }
+
+    /// Executes and times one request; those behind it have their turn afterwards.
+    #[cold]
+    fn serve_timed(&mut self, scratch: &mut Scratch) -> Served {
+        scratch.until_sample = SAMPLE_BATCHES;
+        let pending = if self.rest.is_empty() {
+            &scratch.input
+        } else {
+            &self.rest
+        };
+        let kind = Kind::of(pending.pending());
+        let watch = Stopwatch::start();
+        let served = self.serve_up_to(1, scratch);
+        if served.requests == 1 {
+            self.latency.note(kind, watch.elapsed());
+        }
+        served
+    }
+
+    /// Executes at most so many requests of the input, wherever that is, and drops them from there.
+    #[inline]
+    fn serve_up_to(&mut self, requests_max: usize, scratch: &mut Scratch) -> Served {
+        let Scratch {
+            input, output, rng, ..
+        } = scratch;
         let now = self.node.now();
         let at = self.node.store.seconds(now);
         let mut cx = Context {
@@ -213,6 +279,7 @@ impl<S: Socket> Connection<'_, S> {
             counters: self.counters,
             now,
             at,
+            client: self.client.number(),
             rng,
         };
         let input = if self.rest.is_empty() {
@@ -220,12 +287,7 @@ impl<S: Socket> Connection<'_, S> {
         } else {
             &mut self.rest
         };
-        let served = self.session.serve(
-            &mut cx,
-            input.pending(),
-            self.node.config.requests_per_turn,
-            output,
-        );
+        let served = self.session.serve(&mut cx, input.pending(), requests_max, output);
         if served.requests > 0 {
             self.client.requested_at(at);
         }
@@ -295,6 +357,70 @@ impl<S: Socket> Connection<'_, S> {
         self.unsent = BytesMut::new();
         Poll::Ready(Ok(()))
     }
+
+    /// Begins a reply that takes its time.
+    #[cold]
+    fn begin_feed(&mut self, order: Order, out: &mut BytesMut) -> Doing {
+        let Some(feed) = Feed::begin(order, self.node, out) else {
+            return Doing::Serving;
+        };
+        if feed.is_endless() {
+            self.client.set_state(State::Watching);
+        }
+        self.feed = Some(Box::new(feed));
+        Doing::Feeding
+    }
+
+    /// Sends one more piece, all before it being sent, and lets the others have a turn. `Some` if the client left.
+    #[cold]
+    fn go_on_feeding(
+        &mut self,
+        task: &mut task::Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<Option<End>>> {
+        let Some(feed) = self.feed.as_deref_mut() else {
+            self.doing = Doing::Serving;
+            return Poll::Ready(Ok(None));
+        };
+        let (fed, is_endless) = (
+            feed.go_on(self.node, &mut scratch.output, task.waker()),
+            feed.is_endless(),
+        );
+        self.send(task, scratch)?;
+        match fed {
+            Fed::More => {
+                task.waker().wake_by_ref();
+                if is_endless {
+                    self.client.set_state(State::Watching);
+                }
+                Poll::Pending
+            }
+            Fed::Later => {
+                // Whatever a watching client says, only its end matters.
+                let room = scratch.input.room();
+                let mut room = ReadBuf::new(room);
+                ready!(Pin::new(&mut self.stream).poll_read(task, &mut room))?;
+                let left = room.filled().is_empty();
+                Poll::Ready(Ok(left.then_some(End::Closed)))
+            }
+            Fed::Done => {
+                self.feed = None;
+                self.doing = Doing::Serving;
+                Poll::Ready(Ok(None))
+            }
+        }
+    }
+
+    /// Waits until the socket holds none of our replies any more. Only one that encrypts ever does.
+    #[inline]
+    fn settle(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        let settled = self.stream.poll_settle(task);
+        if settled.is_pending() {
+            self.turn_requests = 0;
+            self.client.set_state(State::Writing);
+        }
+        settled
+    }
 }
 
 /// What a thread lends to the connection it is serving.
@@ -302,6 +428,8 @@ struct Scratch {
     input: Input,
     output: BytesMut,
     rng: SmallRng,
+    /// Batches until one is timed.
+    until_sample: u16,
 }
 
 thread_local! {
@@ -318,6 +446,7 @@ impl Scratch {
                 input: Input::with_room(READ_BYTES),
                 output: BytesMut::with_capacity(READ_BYTES),
                 rng: SmallRng::from_rng(&mut rand::rng()),
+                until_sample: SAMPLE_BATCHES,
             })
         })
     }

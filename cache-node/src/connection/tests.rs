@@ -33,6 +33,7 @@ fn connect(width: usize, change: impl FnOnce(&mut Config)) -> Served {
         Peer::Unix {
             path: Arc::new("/test".into()),
         },
+        9,
         Seconds(0),
     ));
     let (pipe, served) = duplex(width);

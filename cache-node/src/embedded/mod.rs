@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use std::thread::JoinHandle;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-pub use crate::config::{Config, ConfigError, UnixSocket};
+pub use crate::config::{Config, ConfigError, Listen, UnixSocket};
 use crate::config::{Invocation, parse_args};
+use crate::log;
 use crate::node::Node;
 pub use crate::node::NodeError;
 pub use crate::persist::PersistError;
@@ -82,7 +83,7 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
             let stop = || async { drop(stopped.await) };
             let served = server::serve(bound, |_| {}, stop, std::future::pending);
             if let Err(error) = served.and_then(|node| Ok(node.save()?)) {
-                tracing::error!(%error, "embedded node failed");
+                error!(%error, "embedded node failed");
             }
         });
     let thread = thread.map_err(|error| StartError::system("start a thread", error))?;
@@ -114,7 +115,7 @@ pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => return refuse(&error),
     };
-    log_to_stderr(config.verbosity);
+    log::to_stderr(config.verbosity, config.log_format);
     if !ignored.is_empty() {
         warn!(
             flags = ignored.join(", "),
@@ -153,7 +154,9 @@ fn run(config: Config) -> Result<Arc<Node>, StartError> {
     if let Some(folder) = &bound.node.folder {
         folder.probe().map_err(NodeError::from)?;
     }
-    let served = server::serve(bound, announce, stop_signal, stop_signal);
+    let node = Arc::clone(&bound.node);
+    let stop = || stop_signal(Arc::clone(&node));
+    let served = server::serve(bound, announce, stop, stop);
     if let Some(path) = &pid_file {
         let _left_behind = std::fs::remove_file(path);
     }
@@ -186,8 +189,8 @@ fn announce(bound: &Bound) {
     let _nobody_reads = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// Done when the process is told to stop. `SIGHUP` is for reloads, of which there are none yet: it changes nothing.
-async fn stop_signal() {
+/// Done when the process is told to stop. On the way, `SIGHUP` reads certificates and users again.
+async fn stop_signal(node: Arc<Node>) {
     let on = |kind| signal(kind).ok();
     let [mut interrupt, mut terminate, mut user1, mut hangup] = [
         on(SignalKind::interrupt()),
@@ -200,7 +203,10 @@ async fn stop_signal() {
             Some(()) = recv(&mut interrupt) => return,
             Some(()) = recv(&mut terminate) => return,
             Some(()) = recv(&mut user1) => return,
-            Some(()) = recv(&mut hangup) => info!("SIGHUP: nothing to reload"),
+            Some(()) = recv(&mut hangup) => match node.reload() {
+                Ok(()) => info!("SIGHUP: certificates and users are read again"),
+                Err(error) => error!(%error, "SIGHUP: what was read before stays"),
+            },
             else => std::future::pending().await,
         }
     }
@@ -208,20 +214,4 @@ async fn stop_signal() {
 
 async fn recv(signal: &mut Option<tokio::signal::unix::Signal>) -> Option<()> {
     signal.as_mut()?.recv().await
-}
-
-fn log_to_stderr(verbosity: u8) {
-    let level = match verbosity {
-        0 => tracing::Level::WARN,
-        1 => tracing::Level::INFO,
-        2 => tracing::Level::DEBUG,
-        _more => tracing::Level::TRACE,
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    // Another subscriber in this process keeps its place.
-    let _already_set = subscriber.try_init();
 }

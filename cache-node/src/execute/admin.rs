@@ -7,8 +7,10 @@ use protocol::encode::response as reply;
 use protocol::{Admin, AdminVerb, Expiry, FlushAll, Verbosity};
 
 use super::{Context, Outcome};
-use crate::stats;
+use crate::feed::{Order, Style};
 use crate::store::{ScanCursor, Seconds};
+use crate::watch::Classes;
+use crate::{log, stats};
 
 pub(super) fn flush_all(cx: &mut Context<'_>, request: &FlushAll, out: &mut BytesMut) {
     cx.counters.cmd_flush.add(1);
@@ -28,40 +30,61 @@ pub(super) fn flush_all(cx: &mut Context<'_>, request: &FlushAll, out: &mut Byte
 pub(super) fn verbosity(cx: &mut Context<'_>, request: &Verbosity, out: &mut BytesMut) {
     let level = u8::try_from(request.level.min(2)).unwrap_or(2);
     cx.node.verbosity.store(level, Ordering::Relaxed);
+    log::set_verbosity(level);
     out.extend_from_slice(reply::OK);
 }
 
-pub(super) fn stats(cx: &mut Context<'_>, args: &[u8], out: &mut BytesMut) {
+pub(super) fn stats(cx: &mut Context<'_>, args: &[u8], out: &mut BytesMut) -> Outcome {
     let mut words = args.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    let Some(word) = words.next() else {
-        stats::general(cx.node, out);
-        out.extend_from_slice(reply::END);
-        return;
-    };
-    match word {
+    match words.next().unwrap_or_default() {
+        b"" => stats::general(cx.node, out),
         b"items" => stats::items(cx.node, out),
         b"slabs" => stats::slabs(cx.node, out),
-        b"sizes" => stats::sizes(out),
+        b"sizes" => return Outcome::Feed(Order::Sizes),
         b"settings" => stats::settings(cx.node, out),
-        b"conns" => stats::connections(cx.node, cx.at, out),
+        b"conns" => stats::connections(cx.node, cx.client, cx.at, out),
         b"reset" => {
             cx.node.reset();
             out.extend_from_slice(reply::RESET);
-            return;
+            return Outcome::Continue;
         }
-        b"detail" => return detail(words.next(), out),
-        b"cachedump" => return cachedump(cx, words.next(), words.next(), out),
-        _unknown => return out.extend_from_slice(reply::ERROR),
+        b"detail" => {
+            detail(cx, words.next(), out);
+            return Outcome::Continue;
+        }
+        b"cachedump" => {
+            cachedump(cx, words.next(), words.next(), out);
+            return Outcome::Continue;
+        }
+        // There is no flash to tell of.
+        b"extstore" => {}
+        _unknown => {
+            out.extend_from_slice(reply::ERROR);
+            return Outcome::Continue;
+        }
     }
     out.extend_from_slice(reply::END);
+    Outcome::Continue
 }
 
-/// Statistics by key prefix are not kept: turning them off is true, turning them on is refused.
-fn detail(word: Option<&[u8]>, out: &mut BytesMut) {
+fn detail(cx: &Context<'_>, word: Option<&[u8]>, out: &mut BytesMut) {
+    let prefixes = &cx.node.prefixes;
+    if !cx.node.config.dump_enabled {
+        return reply::client_error(out, b"stats detail not allowed");
+    }
     match word {
-        Some(b"off") => out.extend_from_slice(reply::OK),
-        Some(b"dump") => out.extend_from_slice(reply::END),
-        Some(b"on") => reply::client_error(out, b"stats detail not allowed"),
+        Some(b"on") => {
+            prefixes.turn(true);
+            out.extend_from_slice(reply::OK);
+        }
+        Some(b"off") => {
+            prefixes.turn(false);
+            out.extend_from_slice(reply::OK);
+        }
+        Some(b"dump") => {
+            prefixes.dump(out);
+            out.extend_from_slice(reply::END);
+        }
         _other => reply::client_error(out, b"usage: stats detail on|off|dump"),
     }
 }
@@ -121,20 +144,22 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Admin<'_>, out: &mut BytesMut)
     match command.verb {
         AdminVerb::Shutdown => return shutdown(cx, first, out),
         AdminVerb::CacheMemlimit => cache_memlimit(cx, first, out),
-        AdminVerb::LruCrawler => lru_crawler(cx, first, second, out),
+        AdminVerb::LruCrawler => return lru_crawler(cx, first, second, out),
         AdminVerb::Lru => lru(first, second, out),
-        AdminVerb::Slabs => slabs(first, out),
-        AdminVerb::Watch => {
-            if cx.node.config.watch_enabled {
-                out.extend_from_slice(b"WATCHER_FAILED this server keeps no log to watch\r\n");
-            } else {
-                reply::client_error(out, b"watch commands not allowed");
-            }
-        }
-        AdminVerb::RefreshCerts => out.extend_from_slice(b"ERROR TLS not enabled\r\n"),
+        AdminVerb::Slabs => slabs(first, second, out),
+        AdminVerb::Watch => return watch(cx, command.args, out),
+        AdminVerb::RefreshCerts => refresh_certs(cx, out),
         AdminVerb::Extstore | AdminVerb::Config => out.extend_from_slice(reply::ERROR),
     }
     Outcome::Continue
+}
+
+fn refresh_certs(cx: &Context<'_>, out: &mut BytesMut) {
+    match cx.node.tls.as_ref().map(|tls| tls.refresh(cx.now)) {
+        None => out.extend_from_slice(b"ERROR TLS not enabled\r\n"),
+        Some(Ok(())) => out.extend_from_slice(reply::OK),
+        Some(Err(error)) => reply::server_error(out, error.to_string().as_bytes()),
+    }
 }
 
 fn shutdown(cx: &Context<'_>, mode: Option<&[u8]>, out: &mut BytesMut) -> Outcome {
@@ -176,11 +201,74 @@ fn cache_memlimit(cx: &Context<'_>, mebibytes: Option<&[u8]>, out: &mut BytesMut
     out.extend_from_slice(line);
 }
 
-/// There is no crawler to steer: expired items go with their segments. Listing keys is the part that matters.
-fn lru_crawler(cx: &Context<'_>, word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
+/// Whether replies to earlier requests still wait: a feed does not begin behind them. `mn` and retrievals are sent
+/// out before what follows them, in memcached; their last line is known.
+fn is_behind_others(out: &BytesMut) -> bool {
+    !out.is_empty() && !out.ends_with(b"MN\r\n") && !out.ends_with(reply::END)
+}
+
+fn watch(cx: &Context<'_>, args: &[u8], out: &mut BytesMut) -> Outcome {
+    if !cx.node.config.watch_enabled {
+        reply::client_error(out, b"watch commands not allowed");
+    } else if is_behind_others(out) {
+        out.extend_from_slice(b"ERROR cannot pipeline other commands before watch\r\n");
+    } else if let Some(classes) = Classes::parse(args) {
+        return Outcome::Feed(Order::Watch(classes));
+    } else {
+        out.extend_from_slice(reply::ERROR);
+    }
+    Outcome::Continue
+}
+
+/// `lru_crawler metadump` and `mgdump`, of all items or of the classes named: ours are all of class 1.
+fn dump(cx: &Context<'_>, style: Style, what: Option<&[u8]>, out: &mut BytesMut) -> Outcome {
+    let line: &[u8] = match what {
+        _any if !cx.node.config.dump_enabled => b"ERROR metadump not allowed\r\n",
+        _any if is_behind_others(out) => b"ERROR cannot pipeline other commands before metadump\r\n",
+        None => reply::ERROR,
+        Some(b"all" | b"hash") => return Outcome::Feed(Order::Dump(style)),
+        Some(classes) => match classes_of(classes) {
+            None => BAD_CLASS,
+            Some(classes) if classes & (1 << 1) != 0 => return Outcome::Feed(Order::Dump(style)),
+            Some(_others) if style == Style::Meta => b"OK\r\nEND\r\n",
+            Some(_others) => b"OK\r\nEN\r\n",
+        },
+    };
+    out.extend_from_slice(line);
+    Outcome::Continue
+}
+
+const BAD_CLASS: &[u8] = b"BADCLASS invalid class id\r\n";
+
+/// Numbers of slab classes (1 to 63) between commas, as bits.
+fn classes_of(text: &[u8]) -> Option<u64> {
+    text.split(|byte| *byte == b',').try_fold(0, |classes, class| {
+        let class = unsigned(class).filter(|class| (1..64).contains(class))?;
+        Some(classes | 1 << class)
+    })
+}
+
+/// There is no crawler to steer: expired items go with their segments. Listing keys is the part that matters; the
+/// switch is remembered for those who ask.
+fn lru_crawler(cx: &Context<'_>, word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) -> Outcome {
+    let enabled = &cx.node.crawler_enabled;
     let line: &[u8] = match word {
-        Some(b"enable" | b"disable") => reply::OK,
-        Some(b"crawl") if arg.is_some() => reply::OK,
+        Some(b"metadump") => return dump(cx, Style::Meta, arg, out),
+        Some(b"mgdump") => return dump(cx, Style::MetaGet, arg, out),
+        Some(b"enable") if enabled.swap(true, Ordering::Relaxed) => {
+            b"ERROR failed to start lru crawler thread\r\n"
+        }
+        Some(b"enable") => reply::OK,
+        Some(b"disable") => {
+            enabled.store(false, Ordering::Relaxed);
+            reply::OK
+        }
+        Some(b"crawl") if !enabled.load(Ordering::Relaxed) => b"CLIENT_ERROR lru crawler disabled\r\n",
+        Some(b"crawl") => match arg {
+            None => reply::ERROR,
+            Some(b"all") => reply::OK,
+            Some(classes) => classes_of(classes).map_or(BAD_CLASS, |_known| reply::OK),
+        },
         Some(b"sleep") => match arg.and_then(unsigned) {
             Some(..=1_000_000) => reply::OK,
             Some(_) => b"CLIENT_ERROR sleep must be one second or less\r\n",
@@ -189,10 +277,10 @@ fn lru_crawler(cx: &Context<'_>, word: Option<&[u8]>, arg: Option<&[u8]>, out: &
         Some(b"tocrawl") => arg
             .and_then(unsigned)
             .map_or(reply::BAD_COMMAND_LINE, |_| reply::OK),
-        Some(b"metadump" | b"mgdump") if !cx.node.config.dump_enabled => b"ERROR metadump not allowed\r\n",
         _unknown => reply::ERROR,
     };
     out.extend_from_slice(line);
+    Outcome::Continue
 }
 
 /// The queues of this store tune themselves; memcached's switches are taken and change nothing.
@@ -205,9 +293,13 @@ fn lru(word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
     out.extend_from_slice(if is_known { reply::OK } else { reply::ERROR });
 }
 
-fn slabs(word: Option<&[u8]>, out: &mut BytesMut) {
+fn slabs(word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
     out.extend_from_slice(match word {
-        Some(b"automove") => reply::OK,
+        Some(b"automove") => match arg {
+            None => reply::ERROR,
+            Some(b"0" | b"1" | b"2" | b"ratio" | b"freeratio" | b"window") => reply::OK,
+            Some(_other) => reply::BAD_COMMAND_LINE,
+        },
         Some(b"reassign") => b"NOSPARE source class has no spare pages\r\n",
         _unknown => reply::ERROR,
     });

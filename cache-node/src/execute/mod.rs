@@ -6,6 +6,7 @@ mod arith;
 mod classic;
 mod gets;
 mod meta;
+pub(crate) mod observed;
 
 use bytes::BytesMut;
 use protocol::encode::response as reply;
@@ -17,6 +18,7 @@ pub(crate) use classic::forget;
 pub(crate) use gets::{Gat, GetBatch, Retrieved, gat, single};
 
 use crate::counters::Counters;
+use crate::feed::Order;
 use crate::node::Node;
 use crate::store::{Seconds, Store, StoreError};
 
@@ -30,6 +32,8 @@ pub(crate) struct Context<'n> {
     pub(crate) now: UnixSeconds,
     /// The same time as the store counts it.
     pub(crate) at: Seconds,
+    /// What people know the client by.
+    pub(crate) client: i32,
     /// Where the draws of TTL jitter come from.
     pub(crate) rng: &'n mut SmallRng,
 }
@@ -43,11 +47,24 @@ pub(crate) enum Outcome {
     Close,
     /// Send what is queued, close, and stop the whole node.
     Shutdown,
+    /// Go on with a reply that takes its time.
+    Feed(Order),
 }
 
 /// Executes any request but a plain retrieval, which goes through [`GetBatch`].
+#[inline]
 pub(crate) fn run(cx: &mut Context<'_>, request: &Request<'_>, out: &mut BytesMut) -> Outcome {
     let before = out.len();
+    let outcome = answer(cx, request, out);
+    if request.noreply() {
+        out.truncate(before);
+    }
+    outcome
+}
+
+/// The same, answering also those who want no reply.
+#[inline]
+pub(crate) fn answer(cx: &mut Context<'_>, request: &Request<'_>, out: &mut BytesMut) -> Outcome {
     match request {
         // Whoever calls us batches these; one by one is just as right.
         Request::Get(get) => gets::one_by_one(cx, get, out),
@@ -64,18 +81,9 @@ pub(crate) fn run(cx: &mut Context<'_>, request: &Request<'_>, out: &mut BytesMu
         Request::FlushAll(flush) => admin::flush_all(cx, flush, out),
         Request::Version => reply::version(out, cx.node.config.version.as_bytes()),
         Request::Verbosity(verbosity) => admin::verbosity(cx, verbosity, out),
-        Request::Stats(args) => admin::stats(cx, args, out),
+        Request::Stats(args) => return admin::stats(cx, args, out),
         Request::Quit => return Outcome::Close,
-        Request::Admin(command) => {
-            let outcome = admin::run(cx, command, out);
-            if command.noreply {
-                out.truncate(before);
-            }
-            return outcome;
-        }
-    }
-    if request.noreply() {
-        out.truncate(before);
+        Request::Admin(command) => return admin::run(cx, command, out),
     }
     Outcome::Continue
 }
@@ -96,7 +104,12 @@ impl Context<'_> {
         } else {
             0
         };
-        match jitter.expiry(exptime, self.now, draw) {
+        let moved = jitter.apply(exptime, draw);
+        if moved != exptime {
+            self.counters.ttls_moved.add(1);
+            self.counters.ttl_moved_seconds.add(moved.0.abs_diff(exptime.0));
+        }
+        match moved.expiry(self.now) {
             Expiry::Never => None,
             Expiry::Immediately => Some(self.at),
             Expiry::At(at) => Some(self.node.store.seconds(at)),

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -9,18 +10,22 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{Bound, StartError};
+use super::{Bound, StartError, TcpDoor};
 use crate::clock::Clock;
-use crate::config::{Config, UnixSocket};
-use crate::node::Node;
+use crate::config::{Config, Listen, UnixSocket};
+use crate::node::{Door, Node};
+use crate::stats::tcp_name;
 
 /// Binds every address of the configuration, once per worker for TCP.
 pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
     raise_file_limit(&mut config);
-    let mut tcp: Vec<Vec<TcpListener>> = (0..config.threads).map(|_| Vec::new()).collect();
-    let mut addresses = Vec::new();
+    let mut tcp: Vec<Vec<TcpDoor>> = (0..config.threads).map(|_| Vec::new()).collect();
+    let mut listen = Vec::new();
     for wanted in &config.listen {
-        let mut address = *wanted;
+        let Listen {
+            mut address,
+            transport,
+        } = *wanted;
         if address.port() != 0 {
             // Our own workers share the port; another program must not get a share of our clients unnoticed.
             listener(address, config.backlog, Sharing::Alone)
@@ -32,9 +37,12 @@ pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
             address = bound
                 .local_addr()
                 .map_err(|error| StartError::listen(address, error))?;
-            listeners.push(bound);
+            listeners.push(TcpDoor {
+                listener: bound,
+                transport,
+            });
         }
-        addresses.push(address);
+        listen.push(Listen { address, transport });
     }
     let unix = config
         .unix
@@ -46,8 +54,26 @@ pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
     });
     let admin = admin.transpose()?;
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
-    config.listen.clone_from(&addresses);
-    let node = Arc::new(Node::new(config, Clock::system())?);
+    // All workers listen on the same addresses; each is told once.
+    let mut doors: Vec<Door> = tcp.first().map_or_else(Vec::new, |doors| {
+        let numbers = doors.iter().map(|door| door.listener.as_raw_fd());
+        numbers
+            .zip(&listen)
+            .map(|(number, listen)| Door {
+                number,
+                address: tcp_name(&listen.address),
+            })
+            .collect()
+    });
+    doors.extend(unix.iter().map(|(listener, unix)| Door {
+        number: listener.as_raw_fd(),
+        address: format!("unix:{}", unix.path.display()),
+    }));
+    let addresses = listen.iter().map(|listen| listen.address).collect();
+    config.listen = listen;
+    let mut node = Node::new(config, Clock::system())?;
+    node.doors = doors;
+    let node = Arc::new(node);
     Ok(Bound {
         node,
         addresses,
@@ -112,7 +138,7 @@ fn unix_listener(unix: &UnixSocket, backlog: u32) -> Result<UnixListener, StartE
 }
 
 /// Files open beside the clients: listeners, epoll and wake-up descriptors per thread, logs, admin requests.
-const OTHER_FILES: u64 = 64;
+pub(crate) const OTHER_FILES: u64 = 64;
 
 /// Asks for as many descriptors as there may be clients; what the system does not allow lowers the limit of clients.
 fn raise_file_limit(config: &mut Config) {

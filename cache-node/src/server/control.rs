@@ -15,7 +15,9 @@ use tracing::{error, info, warn};
 use super::worker::{INBOX_CLIENTS, Worker};
 use super::{Bound, Phase, StartError};
 use crate::admin;
+use crate::clients::State;
 use crate::node::Node;
+use crate::watch::CloseReason;
 
 /// How often the store gets background time, and the clock is read.
 const TICK: Duration = Duration::from_millis(100);
@@ -71,7 +73,7 @@ struct Started {
 
 fn start_workers(bound: &mut Bound, started: impl FnOnce(&Bound)) -> Result<Started, StartError> {
     let (phase, phases) = watch::channel(Phase::Serving);
-    let (stop, retry_accept) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let [stop, retry_accept, room] = [(); 3].map(|()| Arc::new(Notify::new()));
     let listeners = std::mem::take(&mut bound.tcp);
     let mut unix = bound
         .unix
@@ -90,6 +92,7 @@ fn start_workers(bound: &mut Bound, started: impl FnOnce(&Bound)) -> Result<Star
             phase: phases.clone(),
             stop: Arc::clone(&stop),
             retry_accept: Arc::clone(&retry_accept),
+            room: Arc::clone(&room),
         };
         let runtime = worker_runtime().map_err(|error| StartError::system("start a runtime", error))?;
         let thread = std::thread::Builder::new()
@@ -148,15 +151,25 @@ async fn tick_store(node: &Node) {
     }
 }
 
+/// How long a client may take over its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 fn end_silent_clients(node: &Node) {
+    let now = node.store.seconds(node.now());
+    if node.tls.is_some() {
+        for worker in &node.workers {
+            worker.clients.end(CloseReason::Error, |client| {
+                client.state() == State::Greeting && u64::from(client.silence(now)) > HANDSHAKE.as_secs()
+            });
+        }
+    }
     let Some(timeout) = node.config.idle_timeout else {
         return;
     };
-    let now = node.store.seconds(node.now());
     for worker in &node.workers {
-        let ended = worker
-            .clients
-            .end(|client| u64::from(client.silence(now)) > timeout.as_secs());
+        let ended = worker.clients.end(CloseReason::Idle, |client| {
+            client.state() != State::Watching && u64::from(client.silence(now)) > timeout.as_secs()
+        });
         node.idle_kicks.fetch_add(ended as u64, Ordering::Relaxed);
     }
 }

@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use bind::bind;
+pub(crate) use bind::{OTHER_FILES, bind};
 pub(crate) use control::serve;
 
-use crate::config::UnixSocket;
+use crate::config::{Transport, UnixSocket};
 use crate::node::{Node, NodeError};
 
 /// Why a node did not start; one line that names the address or limit.
@@ -69,9 +69,15 @@ pub(crate) struct Bound {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) admin_address: Option<SocketAddr>,
     /// One set of listeners per worker.
-    tcp: Vec<Vec<std::net::TcpListener>>,
+    tcp: Vec<Vec<TcpDoor>>,
     unix: Option<(std::os::unix::net::UnixListener, UnixSocket)>,
     admin: Option<std::net::TcpListener>,
+}
+
+/// A listener and how clients talk there.
+struct TcpDoor {
+    listener: std::net::TcpListener,
+    transport: Transport,
 }
 
 /// How far a node has come on its way to the end; only ever moves on.

@@ -282,6 +282,15 @@ pub enum StoreError {
     OutOfMemory,
 }
 
+/// Somebody who may want to know what is evicted. Called under the lock of a shard: it must not call the store.
+pub trait Witness: Send + Sync {
+    /// Whether it wants to know at the moment.
+    fn wants_evictions(&self) -> bool;
+
+    /// An item is about to be lost for space.
+    fn evicted(&self, key: &[u8], item: &Item<'_>, now: Seconds);
+}
+
 /// Gauges and totals of a store, summed over its shards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreCounters {

@@ -3,12 +3,13 @@
 
 use std::hint::black_box;
 
+use super::api::Seconds;
 use super::arena::Loc;
 use super::index::Index;
 use super::item::{self, Handle, Header, Met};
 use super::queue::Queue;
 use super::segment::State;
-use super::shard::{Found, Shard};
+use super::shard::{Found, Shard, key_of};
 use super::ttl_class;
 
 /// Cells looked at together, so that their cache misses overlap.
@@ -348,6 +349,17 @@ impl Shard {
     /// Drops an item for space, and remembers its key for a while.
     fn evict_item(&mut self, found: &Found, hash: u64, now: u32) {
         let header = found.header;
+        if let Some(witness) = self
+            .witness
+            .as_deref()
+            .filter(|witness| witness.wants_evictions())
+        {
+            witness.evicted(
+                key_of(&self.arena, found.loc),
+                &self.view(found, now),
+                Seconds(now),
+            );
+        }
         self.counters.evicted += 1;
         self.counters.evicted_unfetched += u64::from(!header.has(item::FETCHED));
         self.counters.evicted_with_expiry += u64::from(header.expires() != 0);

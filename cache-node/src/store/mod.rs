@@ -23,6 +23,7 @@ mod tests;
 
 use std::hint::black_box;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -31,7 +32,7 @@ use protocol::UnixSeconds;
 use api::Source;
 pub use api::{
     Body, CasPatch, Change, Item, Lookup, NewItem, Patch, Read, Seconds, StoreConfig, StoreCounters,
-    StoreError, Updated, Value, Visit,
+    StoreError, Updated, Value, Visit, Witness,
 };
 use geometry::Geometry;
 pub use image::Malformed;
@@ -126,6 +127,13 @@ impl Store {
             geometry,
             limit_bytes: AtomicU64::new(config.memory_limit_bytes),
             tick_shard: AtomicUsize::new(0),
+        }
+    }
+
+    /// From now on, `witness` is asked whether it wants to know whenever an item is evicted.
+    pub fn tell_evictions_to(&mut self, witness: &Arc<dyn Witness>) {
+        for shard in &mut self.shards {
+            shard.0.get_mut().witness = Some(Arc::clone(witness));
         }
     }
 

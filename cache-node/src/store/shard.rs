@@ -1,9 +1,12 @@
 //! One shard: index, log, ghosts and large values under one lock, and the operations on them.
 
+use std::sync::Arc;
+
 use ahash::RandomState;
 
 use super::api::{
     Change, Item, Lookup, Read, Seconds, Source, StoreConfig, StoreCounters, StoreError, Updated, Value,
+    Witness,
 };
 use super::arena::{Arena, Loc};
 use super::evict::Reclaim;
@@ -35,6 +38,7 @@ pub(super) struct Shard {
     pub(super) item_bytes_max: usize,
     /// Values put together from an old one and new bytes.
     pub(super) scratch: Vec<u8>,
+    pub(super) witness: Option<Arc<dyn Witness>>,
 }
 
 /// A live item, where the index and the log have it.
@@ -98,6 +102,7 @@ impl Shard {
             evict: config.evict,
             item_bytes_max: usize::try_from(config.item_size_max_bytes).unwrap_or(usize::MAX),
             scratch: Vec::new(),
+            witness: None,
             arena,
         }
     }
@@ -402,7 +407,7 @@ impl Shard {
 
 /// The key of the item at `loc`.
 #[inline]
-fn key_of(arena: &Arena, loc: Loc) -> &[u8] {
+pub(super) fn key_of(arena: &Arena, loc: Loc) -> &[u8] {
     let cell = arena.tail(loc.pos());
     &cell[item::HEADER_BYTES..item::HEADER_BYTES + usize::from(cell[0])]
 }

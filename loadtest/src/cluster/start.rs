@@ -17,7 +17,7 @@ impl Cluster {
         let listen = again.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
         if self.spec.mode == ClusterMode::Embedded {
             let config = cache_node::embedded::Config {
-                listen: vec![listen],
+                listen: vec![listen.into()],
                 threads: node.threads,
                 memory_limit_bytes: node.memory_bytes,
                 ..cache_node::embedded::Config::embedded()

@@ -129,10 +129,7 @@ fn classes_appear_with_the_first_item() {
             "{name}"
         );
     }
-    assert_eq!(
-        stats(&mut talk, " sizes"),
-        [("sizes_status".to_owned(), "disabled".to_owned())]
-    );
+    assert_eq!(stats(&mut talk, " sizes"), [("32".to_owned(), "1".to_owned())]);
     assert_eq!(value(&stats(&mut talk, " settings"), "maxconns"), "1024");
     assert_eq!(stats(&mut talk, " conns"), []);
 }
@@ -180,7 +177,7 @@ fn unknown_and_odd_admin_commands_get_memcacheds_words() {
           > lru_crawler sleep 2000000
           < CLIENT_ERROR sleep must be one second or less
           > lru_crawler enable
-          < OK
+          < ERROR failed to start lru crawler thread
           > lru_crawler
           < ERROR
           > lru mode flat
@@ -229,4 +226,98 @@ fn the_version_told_is_the_one_configured() {
     let mut talk = Talk::with(|config| config.version = "1.6.99 house".to_owned());
     talk.play("> version and words\n < VERSION 1.6.99 house");
     assert_eq!(value(&stats(&mut talk, ""), "version"), "1.6.99");
+}
+
+#[test]
+fn keys_are_dumped_in_both_styles_and_binary_ones_so_that_they_can_be_sent_back() {
+    let mut talk = Talk::new();
+    let start = super::START.0;
+    talk.send(b"set k 5 100 3\r\nabc\r\nms AAEK 1 b\r\nx\r\n");
+    let (told, _) = talk.send(b"lru_crawler metadump all\r\n");
+    let told = String::from_utf8(told).unwrap();
+    let mut lines: Vec<&str> = told.lines().collect();
+    assert_eq!((lines.remove(0), lines.pop()), ("OK", Some("END")));
+    lines.sort_unstable();
+    assert!(
+        lines[0].starts_with(&format!("key=%00%01%0A exp=-1 la={start} cas=")),
+        "{told}"
+    );
+    let exp = start + 100;
+    assert!(
+        lines[1].starts_with(&format!("key=k exp={exp} la={start} cas=")) && lines[1].ends_with(" flags=5 "),
+        "{told}"
+    );
+    let (told, _) = talk.send(b"lru_crawler mgdump hash\r\n");
+    let told = String::from_utf8(told).unwrap();
+    let mut lines: Vec<&str> = told.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["EN", "OK", "mg AAEK b", "mg k"]);
+}
+
+#[test]
+fn a_dump_wants_to_know_of_what_and_to_be_alone() {
+    check(
+        r"> lru_crawler metadump
+          < ERROR
+          > lru_crawler metadump 99
+          < BADCLASS invalid class id
+          > lru_crawler metadump 2,3
+          < OK
+          < END
+          > mg foo v\r\nlru_crawler metadump all
+          < EN
+          < ERROR cannot pipeline other commands before metadump
+          > mn\r\nlru_crawler mgdump 1
+          < MN
+          < OK
+          < EN
+          > lru_crawler enable
+          < ERROR failed to start lru crawler thread
+          > lru_crawler disable
+          < OK
+          > lru_crawler crawl all
+          < CLIENT_ERROR lru crawler disabled
+          > lru_crawler enable
+          < OK
+          > watch nonsense
+          < ERROR",
+    );
+}
+
+#[test]
+fn requests_are_counted_by_prefix_while_that_is_on() {
+    check(
+        r"> stats detail dump
+          < END
+          > stats detail on
+          < OK
+          > set foo:1 0 0 1\r\nx
+          < STORED
+          > get foo:1 foo:2 bar
+          < VALUE foo:1 0 1
+          < x
+          < END
+          > delete foo:3
+          < NOT_FOUND
+          > ms foo:4 1\r\ny
+          < HD
+          > mg foo:4 v
+          < VA 1
+          < y
+          > stats detail dump
+          < PREFIX foo get 3 hit 2 set 2 del 1
+          < END
+          > stats reset
+          < RESET
+          > stats detail dump
+          < END
+          > stats detail off
+          < OK
+          > get foo:1
+          < VALUE foo:1 0 1
+          < x
+          < END
+          > stats detail dump
+          < END",
+    );
 }

@@ -6,6 +6,8 @@ mod expiry;
 mod meta;
 mod stream;
 
+use std::task::Waker;
+
 use bytes::BytesMut;
 use protocol::{Limits, UnixSeconds};
 use rand::SeedableRng;
@@ -14,6 +16,7 @@ use rand::rngs::SmallRng;
 use super::Context;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::feed::{Fed, Feed, Order};
 use crate::node::Node;
 use crate::session::{Next, Served, Session};
 use crate::ttl::Jitter;
@@ -46,7 +49,7 @@ impl Talk {
         };
         Self {
             node: Node::new(config, Clock::manual(START)).unwrap(),
-            session: Session::new(limits),
+            session: Session::new(limits, false),
             rng: SmallRng::seed_from_u64(7),
         }
     }
@@ -59,6 +62,7 @@ impl Talk {
             counters: &self.node.workers[0].counters,
             now,
             at: self.node.store.seconds(now),
+            client: 9,
             rng: &mut self.rng,
         };
         let mut out = BytesMut::new();
@@ -73,6 +77,13 @@ impl Talk {
             let (served, replies) = self.serve(input, usize::MAX);
             told.extend_from_slice(&replies);
             input = &input[served.consumed..];
+            if let Next::Feed(order) = served.next {
+                told.extend_from_slice(&self.feed(order));
+                if input.is_empty() {
+                    return (told, Next::Read { additional: 1 });
+                }
+                continue;
+            }
             if served.next != Next::Again {
                 if matches!(served.next, Next::Read { .. }) {
                     assert_eq!(input.escape_ascii().to_string(), "", "left over");
@@ -80,6 +91,16 @@ impl Talk {
                 return (told, served.next);
             }
         }
+    }
+
+    /// A whole feed, or as much of it as there is.
+    fn feed(&self, order: Order) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        let feed = Feed::begin(order, &self.node, &mut out);
+        if let Some(mut feed) = feed {
+            while feed.go_on(&self.node, &mut out, Waker::noop()) == Fed::More {}
+        }
+        out.to_vec()
     }
 
     /// Plays a conversation. Lines: `> bytes` sent (CR LF is added), `< bytes` expected (CR LF is added), `~ n`
