@@ -35,7 +35,7 @@ pub(crate) fn now() -> Instant {
 /// A node on `port`; 0 takes any.
 pub(crate) fn node(port: u16) -> cache_node::embedded::Handle {
     let config = cache_node::embedded::Config {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], port))],
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], port)).into()],
         item_size_max_bytes: 2 * 1024 * 1024,
         connections_max: 10_000,
         ..cache_node::embedded::Config::embedded()
