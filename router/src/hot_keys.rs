@@ -75,6 +75,10 @@ pub(crate) struct TopKeys {
     counters: Vec<Counter>,
     places: AHashMap<Box<[u8]>, usize>,
     total: u64,
+    /// No counter is below this.
+    floor: u64,
+    /// Where the next smallest counter is looked for.
+    cursor: usize,
 }
 
 /// A key and its share of the requests.
@@ -97,12 +101,9 @@ impl TopKeys {
                 count: 1,
                 error: 0,
             });
-        } else if let Some((place, smallest)) = self
-            .counters
-            .iter_mut()
-            .enumerate()
-            .min_by_key(|(_, counter)| counter.count)
-        {
+        } else {
+            let place = self.smallest();
+            let smallest = &mut self.counters[place];
             self.places.remove(&smallest.key);
             self.places.insert(key.into(), place);
             smallest.key = key.into();
@@ -111,11 +112,34 @@ impl TopKeys {
         }
         if self.total >= WINDOW {
             self.total /= 2;
+            self.floor /= 2;
             for counter in &mut self.counters {
                 counter.count /= 2;
                 counter.error /= 2;
             }
         }
+    }
+
+    /// A counter that none is below. Whoever has been found is counted up, so that one round finds all that stand on
+    /// the floor, and costs a step or two for each.
+    fn smallest(&mut self) -> usize {
+        for _ in 0..self.counters.len() {
+            let place = self.cursor;
+            self.cursor = (place + 1) % self.counters.len();
+            if self.counters[place].count <= self.floor {
+                return place;
+            }
+        }
+        let (place, smallest) = self
+            .counters
+            .iter()
+            .map(|counter| counter.count)
+            .enumerate()
+            .min_by_key(|&(_, count)| count)
+            .unwrap_or_default();
+        self.floor = smallest;
+        self.cursor = (place + 1) % self.counters.len();
+        place
     }
 
     fn share(&self, key: &[u8]) -> f64 {

@@ -44,22 +44,26 @@ impl Agents {
 /// Starts the agents' thread.
 pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<(Agents, JoinHandle<()>)> {
     let (pools, told) = mpsc::unbounded_channel();
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default());
-    // Made here only to learn early whether it can be; it has to live on its own thread.
-    drop(runtime?);
+    let (tell, made) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new()
         .name("router-debts".to_owned())
         .spawn(move || {
+            // Made and dropped here: whoever starts a router may be inside a runtime, where none can be dropped.
             let runtime = Builder::new_current_thread()
                 .enable_all()
                 .build_local(LocalOptions::default());
             match runtime {
-                Ok(runtime) => runtime.block_on(serve(shared, told)),
-                Err(error) => tracing::error!(%error, "debts are not paid"),
+                Ok(runtime) => {
+                    let _ = tell.send(Ok(()));
+                    runtime.block_on(serve(shared, told));
+                }
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                }
             }
         })?;
+    made.recv()
+        .unwrap_or_else(|_| Err(std::io::Error::other("the thread ended at once")))?;
     Ok((Agents { pools }, thread))
 }
 

@@ -225,11 +225,11 @@ impl ReplicatedPoolRoute {
             missed.push((member, reply));
         }
         let Some((leader, said)) = led else {
+            let failed = missed.last().map(|(_, reply)| reply.clone());
             missed.retain(|(_, reply)| may_have_done(reply));
             let maybe = missed.iter().map(|(member, _)| *member);
             // Nobody is told of a success: whether the debt is kept changes nothing in the answer.
             let _ = self.owe(&request, maybe, &caller).await;
-            let failed = missed.pop().map(|(_, reply)| reply);
             return failed
                 .or_else(|| members.first().map(|member| member.owed()))
                 .unwrap_or_else(|| Reply::nothing(&request));

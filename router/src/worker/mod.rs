@@ -137,12 +137,11 @@ impl Worker {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.core.ready.register(cx.waker());
         self.core.set_time(Micros(
             u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
         ));
         let mut tokens = std::mem::take(&mut self.tokens);
-        self.core.ready.take(&mut tokens);
+        self.core.ready.take(cx.waker(), &mut tokens);
         for token in tokens.drain(..) {
             match token {
                 Token::Listener => self.accept(),

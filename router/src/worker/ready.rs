@@ -38,17 +38,14 @@ struct State {
 }
 
 impl Readiness {
-    /// Says whom to wake when a token comes; asked at every turn, stored when it changed.
-    pub(crate) fn register(&self, worker: &Waker) {
+    /// Moves the tokens into `into`, which must be empty; its room is used for the next ones. From now on the first
+    /// token that comes wakes `worker`.
+    pub(crate) fn take(&self, worker: &Waker, into: &mut Vec<Token>) {
         let mut state = self.0.lock();
         if !state.worker.as_ref().is_some_and(|known| known.will_wake(worker)) {
             state.worker = Some(worker.clone());
         }
-    }
-
-    /// Moves the tokens into `into`, which must be empty; its room is used for the next ones.
-    pub(crate) fn take(&self, into: &mut Vec<Token>) {
-        std::mem::swap(&mut self.0.lock().tokens, into);
+        std::mem::swap(&mut state.tokens, into);
     }
 
     /// Leaves a token without waking anybody: for a worker that will look again by itself.
@@ -127,13 +124,13 @@ mod tests {
         waker.wake_by_ref();
         waker.wake_by_ref();
         let mut tokens = Vec::new();
-        ready.take(&mut tokens);
+        ready.take(Waker::noop(), &mut tokens);
         assert_eq!(tokens, [Token::Client(7)]);
 
         socket.taken();
         waker.wake_by_ref();
         tokens.clear();
-        ready.take(&mut tokens);
+        ready.take(Waker::noop(), &mut tokens);
         assert_eq!(tokens, [Token::Client(7)]);
     }
 }

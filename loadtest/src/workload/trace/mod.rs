@@ -1,4 +1,4 @@
-//! Traces to replay, plain or gzip: ours, libCacheSim's, Twitter's and Meta's (see [`columns`]).
+//! Traces to replay, plain or gzip: ours, libCacheSim's, Twitter's and Meta's (see `columns.rs`).
 //!
 //! A row has a time in seconds from the start (fractions allowed), a key (any text a memcached key may be), a size, an
 //! op (one of `get set delete` and their memcached relatives; a get where there is none) and a TTL in seconds (0: never).
