@@ -16,6 +16,8 @@ impl Run<'_> {
 
     pub(super) async fn fire_action(&mut self, action: &Action) {
         let (at, gets) = (self.shell.now(), self.shell.core().recorder.totals().gets);
+        // Cards stand in the order events began; one that this one fires itself ends, and is told, before it.
+        let place = self.fired.len();
         let mut fired = Fired {
             card: EventCard {
                 action: action.name().to_owned(),
@@ -40,12 +42,6 @@ impl Run<'_> {
             self.log(format!("event {} failed: {error}", fired.card.label));
             self.broken = true;
         }
-        // The next batch of a rolling restart, in a closed loop, has been told before its first.
-        let place = self
-            .fired
-            .iter()
-            .position(|other| other.card.at_request > gets && other.card.at_seconds > at as f64 / 1e9)
-            .unwrap_or(self.fired.len());
         self.fired.insert(place, fired);
     }
 
