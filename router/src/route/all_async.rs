@@ -1,52 +1,29 @@
 //! AllAsyncRoute: all children, and none of their replies: the client hears the default reply at once.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, at_once};
+use super::all::{self, Gather};
+use super::{Answer, Blueprint, Handle, at_once};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::reply::Reply;
-use crate::request::{OwnedRequest, Routing};
+use crate::request::OwnedRequest;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    if node.argument().is_none() {
-        node.only(&["type", "name", "children"])?;
-    }
-    let children = checker.children(node)?;
-    Ok(Arc::new(move |builder| {
-        Rc::new(AllAsyncRoute {
-            children: builder.all(&children),
-        })
-    }))
+    all::parse::<AllAsyncRoute>(node, checker)
 }
 
-struct AllAsyncRoute {
-    children: Box<[Handle]>,
-}
+enum AllAsyncRoute {}
 
-impl RouteHandle for AllAsyncRoute {
-    fn route(&self, _request: Routing<'_>, _servers: &Servers) -> Routed {
-        if self.children.is_empty() {
-            Routed::Nothing
-        } else {
-            Routed::Composite
-        }
-    }
+impl Gather for AllAsyncRoute {
+    const EXPLAINED: &'static str = "AllAsyncRoute: all, nobody waits";
+    const YIELDS_TO_ONLY_CHILD: bool = false;
 
-    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        for child in &self.children {
+    fn gather(children: &[Handle], request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        for child in children {
             caller.start_unheard(child, &request);
         }
         at_once(Reply::nothing(&request))
-    }
-
-    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
-        into.handle("AllAsyncRoute: all, nobody waits", |into| {
-            for child in &self.children {
-                child.destinations(request, into);
-            }
-        });
     }
 }
 

@@ -4,45 +4,25 @@
 //! requests that nobody waits for any more go on to their ends.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, first};
+use super::all::{self, Gather, asked};
+use super::{Answer, Blueprint, Handle, first};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::reply::Reply;
-use crate::request::{OwnedRequest, Routing};
+use crate::request::OwnedRequest;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    if node.argument().is_none() {
-        node.only(&["type", "name", "children"])?;
-    }
-    let children = checker.children(node)?;
-    Ok(Arc::new(move |builder| {
-        Rc::new(AllFastestRoute {
-            children: builder.all(&children),
-        })
-    }))
+    all::parse::<AllFastestRoute>(node, checker)
 }
 
-struct AllFastestRoute {
-    children: Box<[Handle]>,
-}
+enum AllFastestRoute {}
 
-impl RouteHandle for AllFastestRoute {
-    fn route(&self, request: Routing<'_>, servers: &Servers) -> Routed {
-        match &*self.children {
-            [] => Routed::Nothing,
-            [only] => only.route(request, servers),
-            _ => Routed::Composite,
-        }
-    }
+impl Gather for AllFastestRoute {
+    const EXPLAINED: &'static str = "AllFastestRoute: all, the first good reply";
 
-    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        let asked = self
-            .children
-            .iter()
-            .map(|child| caller.start(child, &request))
-            .collect();
+    fn gather(children: &[Handle], request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        let asked = asked(children, &request, &caller);
         Box::pin(async move {
             let good = |reply: &Reply| !reply.failed() && !reply.is_miss();
             match first(asked, good).await {
@@ -55,14 +35,6 @@ impl RouteHandle for AllFastestRoute {
                 }
             }
         })
-    }
-
-    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
-        into.handle("AllFastestRoute: all, the first good reply", |into| {
-            for child in &self.children {
-                child.destinations(request, into);
-            }
-        });
     }
 }
 

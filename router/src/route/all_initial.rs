@@ -1,60 +1,31 @@
 //! AllInitialRoute: all children, and the reply of the first; the others go on by themselves.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, at_once};
+use super::all::{self, Gather};
+use super::{Answer, Blueprint, Handle, at_once};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::reply::Reply;
-use crate::request::{OwnedRequest, Routing};
+use crate::request::OwnedRequest;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    if node.argument().is_none() {
-        node.only(&["type", "name", "children"])?;
-    }
-    let children = checker.children(node)?;
-    Ok(blueprint(children))
+    all::parse::<AllInitialRoute>(node, checker)
 }
 
-/// All of them, answered by the first.
-pub(crate) fn blueprint(children: Vec<Blueprint>) -> Blueprint {
-    Arc::new(move |builder| {
-        Rc::new(AllInitialRoute {
-            children: builder.all(&children),
-        })
-    })
-}
+enum AllInitialRoute {}
 
-struct AllInitialRoute {
-    children: Box<[Handle]>,
-}
+impl Gather for AllInitialRoute {
+    const EXPLAINED: &'static str = "AllInitialRoute: all, answered by the first";
 
-impl RouteHandle for AllInitialRoute {
-    fn route(&self, request: Routing<'_>, servers: &Servers) -> Routed {
-        match &*self.children {
-            [] => Routed::Nothing,
-            [only] => only.route(request, servers),
-            _ => Routed::Composite,
-        }
-    }
-
-    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        let Some((initial, others)) = self.children.split_first() else {
+    fn gather(children: &[Handle], request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        let Some((initial, others)) = children.split_first() else {
             return at_once(Reply::nothing(&request));
         };
         for other in others {
             caller.start_unheard(other, &request);
         }
         Rc::clone(initial).call(request, caller)
-    }
-
-    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
-        into.handle("AllInitialRoute: all, answered by the first", |into| {
-            for child in &self.children {
-                child.destinations(request, into);
-            }
-        });
     }
 }
 

@@ -2,30 +2,20 @@
 //! when all have answered, the most frequent, and of equally frequent ones the worse.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, first};
+use super::all::{self, Gather, asked};
+use super::{Answer, Blueprint, Handle, first};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::reply::{Kind, Reply};
-use crate::request::{OwnedRequest, Routing};
+use crate::request::OwnedRequest;
 use crate::upstream::error::UpstreamError;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    if node.argument().is_none() {
-        node.only(&["type", "name", "children"])?;
-    }
-    let children = checker.children(node)?;
-    Ok(Arc::new(move |builder| {
-        Rc::new(AllMajorityRoute {
-            children: builder.all(&children),
-        })
-    }))
+    all::parse::<AllMajorityRoute>(node, checker)
 }
 
-struct AllMajorityRoute {
-    children: Box<[Handle]>,
-}
+enum AllMajorityRoute {}
 
 /// How often each result was answered.
 #[derive(Default)]
@@ -43,22 +33,12 @@ impl Votes {
     }
 }
 
-impl RouteHandle for AllMajorityRoute {
-    fn route(&self, request: Routing<'_>, servers: &Servers) -> Routed {
-        match &*self.children {
-            [] => Routed::Nothing,
-            [only] => only.route(request, servers),
-            _ => Routed::Composite,
-        }
-    }
+impl Gather for AllMajorityRoute {
+    const EXPLAINED: &'static str = "AllMajorityRoute: all, what most of them say";
 
-    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        let asked = self
-            .children
-            .iter()
-            .map(|child| caller.start(child, &request))
-            .collect();
-        let majority = self.children.len() / 2 + 1;
+    fn gather(children: &[Handle], request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        let asked = asked(children, &request, &caller);
+        let majority = children.len() / 2 + 1;
         Box::pin(async move {
             let mut votes = Votes::default();
             let elected = first(asked, |reply| {
@@ -76,14 +56,6 @@ impl RouteHandle for AllMajorityRoute {
                     .unwrap_or_else(|| Reply::nothing(&request)),
             }
         })
-    }
-
-    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
-        into.handle("AllMajorityRoute: all, what most of them say", |into| {
-            for child in &self.children {
-                child.destinations(request, into);
-            }
-        });
     }
 }
 

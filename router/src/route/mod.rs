@@ -6,6 +6,7 @@
 //!
 //! A handle has two lives: [`Blueprint`], checked once and shared by all workers, and the handle a worker makes of it.
 
+mod all;
 pub(crate) mod all_async;
 pub(crate) mod all_fastest;
 pub(crate) mod all_initial;
