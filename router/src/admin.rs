@@ -141,6 +141,7 @@ fn config_told(shared: &Shared) -> Value {
         "last_success_unix": status.last_success_unix,
         "failures": status.failures,
         "last_error": status.last_error,
+        "tls_last_error": *shared.settings.tls.told().last_error.lock(),
         "config": config.source,
     })
 }

@@ -25,6 +25,27 @@ pub struct Options {
     /// Permission bits of the unix socket, octal.
     #[arg(short = 'a', long = "unix-mode", visible_alias = "unix-mask", default_value = "700", value_parser = octal, value_name = "BITS")]
     pub unix_mode: u32,
+    /// TLS port for clients, beside the port.
+    #[arg(long, visible_alias = "ssl-port", value_name = "PORT")]
+    pub tls_port: Option<u16>,
+    /// Our certificate chain (PEM): shown to clients of the TLS port, and to servers that ask for one.
+    #[arg(long, visible_alias = "pem-cert-path", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, visible_alias = "pem-key-path", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Who vouches for servers spoken to over TLS (PEM): `"security_mech": "tls"` of a pool, `HOST:PORT:ascii:tls`.
+    #[arg(long, visible_alias = "pem-ca-path", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Who vouches for clients of the TLS port (PEM); without it they need no certificate.
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// The name that certificates of servers have to bear, instead of the host they are configured by.
+    #[arg(long, value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+    /// Believe servers spoken to over TLS whoever they are. Whoever stands in between reads and changes everything.
+    #[arg(long)]
+    pub tls_insecure_skip_verify: bool,
     /// Take over from the router whose admin side listens there: its port, its spool and its clients, as it lets them go.
     #[arg(long, value_name = "HOST:PORT")]
     pub take_over: Option<String>,

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::args::Options;
-use crate::service::{self, Running};
+use crate::running::{Running, Signals};
+use crate::service;
 
 /// A running router. Dropping it stops it; [`Handle::shutdown`] lets it answer what it was asked first.
 pub struct Handle {
@@ -46,7 +47,7 @@ impl Handle {
 /// # Errors
 /// A bad configuration, or an address that cannot be listened on.
 pub fn start(options: Options) -> anyhow::Result<Handle> {
-    let running = service::start(options, service::Signals::Ignore)?;
+    let running = service::start(options, Signals::Ignore)?;
     Ok(Handle { running })
 }
 
@@ -90,9 +91,12 @@ where
         };
     }
     log_to_stderr();
-    match service::start(options, service::Signals::Obey) {
+    match service::start(options, Signals::Obey) {
         Ok(mut running) => {
             let mut ready = format!("ready tcp={}", running.addr);
+            if let Some(tls) = running.tls_addr {
+                ready.push_str(&format!(" tls={tls}"));
+            }
             if let Some(unix) = &running.unix {
                 ready.push_str(&format!(" unix={}", unix.display()));
             }

@@ -21,11 +21,14 @@ mod pool;
 mod reply;
 mod request;
 mod route;
+mod running;
 mod schema;
 mod service;
 mod settings;
+mod side;
 mod stats;
 mod takeover;
+mod tls;
 mod upstream;
 mod worker;
 

@@ -365,6 +365,19 @@ fn configuration(page: &mut Page, shared: &Shared) {
         "1 while the last configuration offered was refused",
         u8::from(status.last_error.is_some()),
     );
+    let tls = shared.settings.tls.told();
+    page.one(
+        "router_tls_reloads_total",
+        "counter",
+        "Times certificates were read again and taken into use",
+        tls.reloads.load(Ordering::Relaxed),
+    );
+    page.one(
+        "router_tls_reload_failures_total",
+        "counter",
+        "Times certificates were read again and found bad: the old ones stay in use",
+        tls.failures.load(Ordering::Relaxed),
+    );
 }
 
 type Destinations = [(String, Vec<Counted>)];

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::tls::ServerTls;
+
 /// What a get that no server answered is to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -24,6 +26,18 @@ pub(crate) enum Address {
     Unix(PathBuf),
 }
 
+impl Address {
+    /// The host that a certificate has to name.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            Self::Tcp(address) => address
+                .rsplit_once(':')
+                .map_or(address.as_str(), |(host, _)| host),
+            Self::Unix(_) => "",
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -40,6 +54,8 @@ pub(crate) struct Destination {
     /// What placement goes by.
     pub name: String,
     pub address: Address,
+    /// How it is spoken to over TLS, if it is.
+    pub tls: Option<ServerTls>,
     pub server_timeout: Duration,
     pub connect_timeout: Duration,
     pub get_errors: GetErrors,
@@ -50,6 +66,8 @@ pub(crate) struct Destination {
 pub(crate) struct NamedAddress {
     pub name: String,
     pub address: Address,
+    /// Whether it is to be spoken to over TLS, if that is written.
+    pub tls: Option<bool>,
 }
 
 impl NamedAddress {
@@ -63,21 +81,22 @@ impl NamedAddress {
             Some((name, address)) => (Some(name), address),
             None => (None, text),
         };
-        let address = read_address(written).map_err(|why| format!("{text:?}: {why}"))?;
+        let (address, tls) = read_address(written).map_err(|why| format!("{text:?}: {why}"))?;
         Ok(Self {
             name: name.map_or_else(|| address.to_string(), str::to_owned),
             address,
+            tls,
         })
     }
 }
 
-fn read_address(text: &str) -> Result<Address, String> {
+fn read_address(text: &str) -> Result<(Address, Option<bool>), String> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = path.split(':').next().unwrap_or_default();
         if !path.starts_with('/') {
             return Err("a unix socket needs an absolute path: unix:/PATH".to_owned());
         }
-        return Ok(Address::Unix(path.into()));
+        return Ok((Address::Unix(path.into()), Some(false)));
     }
     let (host, rest) = match text.strip_prefix('[') {
         Some(inside) => {
@@ -102,16 +121,18 @@ fn read_address(text: &str) -> Result<Address, String> {
         _ if port.is_empty() => return Err("expected HOST:PORT".to_owned()),
         _ => return Err(format!("port {port:?} is not a number from 1 to 65535")),
     }
-    match (parts.next().unwrap_or("ascii"), parts.next().unwrap_or("plain")) {
-        ("ascii", "plain" | "") => {}
+    let tls = match (parts.next().unwrap_or("ascii"), parts.next().unwrap_or("")) {
+        ("ascii", "") => None,
+        ("ascii", "plain") => Some(false),
+        ("ascii", "ssl" | "tls" | "fizz" | "ktls12") => Some(true),
         ("ascii", security) => {
             return Err(format!(
-                "connections of kind {security:?} are not supported, only plain"
+                "connections of kind {security:?} are not supported, only plain and tls"
             ));
         }
         (protocol, _) => return Err(format!("protocol {protocol:?} is not supported, only ascii")),
-    }
-    Ok(Address::Tcp(format!("{host}:{port}")))
+    };
+    Ok((Address::Tcp(format!("{host}:{port}")), tls))
 }
 
 #[cfg(test)]
@@ -140,7 +161,7 @@ mod tests {
             ("host:99999", "port \"99999\""),
             ("=h:1", "empty name"),
             ("h:1:caret", "\"caret\" is not supported"),
-            ("h:1:ascii:ssl", "\"ssl\" are not supported"),
+            ("h:1:ascii:tls_to_plain", "\"tls_to_plain\" are not supported"),
             ("unix:rel", "absolute path"),
             ("[::1:1", "closing"),
         ] {

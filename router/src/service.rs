@@ -1,11 +1,11 @@
-//! Putting a router together: sockets, workers, embedded nodes, the admin side; and taking it apart again in order.
+//! Putting a router together: sockets, workers, embedded nodes, the admin side.
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,24 +13,25 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::admin::{self, Admin};
 use crate::args::Options;
 use crate::clock;
 use crate::config::check::ConfigError;
-use crate::config::reload::{Force, Keeper};
+use crate::config::reload::Keeper;
 use crate::config::{self, Config};
 use crate::debt::spool::SpoolError;
 use crate::debt::{Debts, Terms, agents, writer};
+use crate::running::{Running, Signals, Stop};
 use crate::settings::{ConfigStatus, Settings, Shared};
+use crate::side::Side;
 use crate::stats::Registry;
 use crate::takeover;
+use crate::tls::{Tls, TlsError};
 use crate::worker::alarm::Alarm;
 use crate::worker::listener::{Listeners, Place};
-use crate::worker::{Control, Mailbox, Worker, listener};
+use crate::worker::{Mailbox, Worker, listener};
 
 /// Why a router does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,127 +48,12 @@ pub(crate) enum StartError {
     Listen { addr: String, source: io::Error },
     #[error("cannot take over: {0}")]
     TakeOver(io::Error),
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     #[error("{0}")]
     Spool(#[from] SpoolError),
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-}
-
-/// Whether the process's signals are this router's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signals {
-    Obey,
-    Ignore,
-}
-
-/// A router whose threads run.
-pub(crate) struct Running {
-    pub addr: SocketAddr,
-    pub unix: Option<PathBuf>,
-    pub admin_addr: Option<SocketAddr>,
-    stop: Stop,
-    workers: Vec<JoinHandle<()>>,
-    side: Option<JoinHandle<()>>,
-    debts: Arc<Debts>,
-    /// They end when nobody can make or pay debts any more.
-    debtors: Vec<JoinHandle<()>>,
-    /// Embedded nodes outlive the workers that ask them.
-    nodes: Vec<cache_node::embedded::Handle>,
-}
-
-/// Ends a router: from its handle, or from a signal.
-#[derive(Clone)]
-struct Stop {
-    workers: Vec<Mailbox>,
-    draining: Arc<AtomicBool>,
-    drain_timeout: Duration,
-    /// True once everything has ended.
-    ended: watch::Sender<bool>,
-}
-
-impl Stop {
-    fn drain(&self) {
-        if !self.draining.swap(true, Ordering::Relaxed) {
-            info!("draining: no new clients");
-            for worker in &self.workers {
-                worker.send(Control::Drain);
-            }
-        }
-    }
-
-    /// Drains, and ends when that has taken long enough.
-    fn leave(&self) {
-        self.drain();
-        let stop = self.clone();
-        let patience = self.drain_timeout;
-        // It ends with the process; nobody has to wait for it.
-        let _ = std::thread::Builder::new()
-            .name("router-leave".to_owned())
-            .spawn(move || {
-                std::thread::park_timeout(patience);
-                stop.stop();
-            });
-    }
-
-    fn stop(&self) {
-        for worker in &self.workers {
-            worker.send(Control::Stop);
-        }
-    }
-}
-
-impl Running {
-    /// Waits until a signal has ended it.
-    pub(crate) fn wait(&mut self) {
-        for worker in self.workers.drain(..) {
-            let _panicked = worker.join();
-        }
-        self.finish();
-    }
-
-    /// Lets it answer what it was asked, and ends it.
-    pub(crate) fn drain(&mut self) {
-        self.stop.drain();
-        let patience = self.stop.drain_timeout;
-        let stop = self.stop.clone();
-        let (done, is_done) = mpsc::channel::<()>();
-        let last_resort = std::thread::spawn(move || {
-            if is_done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-                stop.stop();
-            }
-        });
-        for worker in self.workers.drain(..) {
-            let _panicked = worker.join();
-        }
-        drop(done);
-        let _panicked = last_resort.join();
-        self.finish();
-    }
-
-    fn finish(&mut self) {
-        // Nobody listens any more if the side thread has ended by itself.
-        let _ = self.stop.ended.send(true);
-        if let Some(side) = self.side.take() {
-            let _panicked = side.join();
-        }
-        self.debts.stop();
-        for debtor in self.debtors.drain(..) {
-            let _panicked = debtor.join();
-        }
-        for node in self.nodes.drain(..) {
-            node.shutdown();
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.stop();
-        for worker in self.workers.drain(..) {
-            let _panicked = worker.join();
-        }
-        self.finish();
-    }
 }
 
 /// What the configuration is read from, and what there is to watch.
@@ -207,7 +93,7 @@ pub(crate) fn configuration(options: &Options) -> Result<Config, StartError> {
     let embedded: Vec<String> = (1..=options.embedded.unwrap_or(0))
         .map(|number| format!("node{number}=127.0.0.1:{number}"))
         .collect();
-    let settings = Settings::new(options, 1);
+    let settings = Settings::new(options, 1, Tls::of(options)?);
     let origin = origin(options, &settings, &embedded)?;
     Config::check(origin.source, &settings.defaults, 1)
         .map_err(|error| place(error, origin.file.as_ref()).into())
@@ -233,13 +119,13 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         .enumerate()
         .map(|(index, node)| format!("node{}={}", index + 1, node.addr()))
         .collect();
-    let settings = Arc::new(Settings::new(&options, threads));
+    let settings = Arc::new(Settings::new(&options, threads, Tls::of(&options)?));
     let origin = origin(&options, &settings, &names)?;
     let config = Config::check(origin.source, &settings.defaults, 1)
         .map_err(|error| place(error, origin.file.as_ref()))?;
     let config = Arc::new(config);
 
-    let (listeners, addr) = listen(&options, threads)?;
+    let (listeners, addr, tls_addr) = listen(&options, threads)?;
     // From here on clients that the predecessor does not take any more wait in our queues.
     let patience = match &options.take_over {
         Some(predecessor) => {
@@ -311,6 +197,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
     info!(%addr, threads, servers = config.pools.iter().map(|view| view.pool.servers.len()).sum::<usize>(), "router started");
     Ok(Running {
         addr,
+        tls_addr,
         unix: options.unix_socket.clone(),
         admin_addr,
         stop,
@@ -356,7 +243,10 @@ fn embedded_nodes(options: &Options) -> Result<Vec<cache_node::embedded::Handle>
 }
 
 /// Opens what clients connect to, for every worker.
-fn listen(options: &Options, threads: usize) -> Result<(Vec<Listeners>, SocketAddr), StartError> {
+fn listen(
+    options: &Options,
+    threads: usize,
+) -> Result<(Vec<Listeners>, SocketAddr, Option<SocketAddr>), StartError> {
     let place = match options.take_over {
         Some(_) => Place::Predecessors,
         None => Place::Free,
@@ -368,6 +258,11 @@ fn listen(options: &Options, threads: usize) -> Result<(Vec<Listeners>, SocketAd
         .first()
         .and_then(|listener| listener.local_addr().ok())
         .unwrap_or(wanted);
+    let mut tls = Vec::new();
+    if let Some(port) = options.tls_port {
+        let wanted = SocketAddr::new(options.listen, port);
+        tls = listener::listeners(wanted, threads, place).map_err(at(wanted.to_string()))?;
+    }
     let unix = match &options.unix_socket {
         None => None,
         Some(path) => {
@@ -376,14 +271,17 @@ fn listen(options: &Options, threads: usize) -> Result<(Vec<Listeners>, SocketAd
             Some(open.map_err(at(what))?)
         }
     };
+    let tls_addr = tls.first().and_then(|listener| listener.local_addr().ok());
+    let mut tls = tls.into_iter();
     let listeners = tcp.into_iter().map(|tcp| {
         let unix = unix.as_ref().map(UnixListener::try_clone).transpose();
         Ok(Listeners {
             tcp,
+            tls: tls.next(),
             unix: unix.map_err(at("unix socket".to_owned()))?,
         })
     });
-    Ok((listeners.collect::<Result<_, StartError>>()?, addr))
+    Ok((listeners.collect::<Result<_, StartError>>()?, addr, tls_addr))
 }
 
 fn bind_admin(addr: &str) -> Result<std::net::TcpListener, StartError> {
@@ -442,110 +340,4 @@ fn worker_thread(
         Ok(Err(error)) => Err(StartError::Thread(error)),
         Err(_) => Err(StartError::Thread(io::Error::other("the worker ended at once"))),
     }
-}
-
-/// The thread beside the workers: admin HTTP, the configuration file, signals.
-struct Side {
-    admin: Option<std::net::TcpListener>,
-    shared: Arc<Shared>,
-    keeper: Arc<Keeper>,
-    stop: Stop,
-    signals: Signals,
-    config_poll: Duration,
-}
-
-impl Side {
-    fn run(self, hears: mpsc::Sender<()>) {
-        let runtime = match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                warn!(%error, "no admin side");
-                return;
-            }
-        };
-        runtime.block_on(self.serve(hears));
-        runtime.shutdown_timeout(Duration::from_secs(1));
-    }
-
-    async fn serve(self, hears: mpsc::Sender<()>) {
-        let mut ended = self.stop.ended.subscribe();
-        if let Some(listener) = self.admin {
-            let stop = self.stop.clone();
-            let admin = Admin {
-                shared: Arc::clone(&self.shared),
-                keeper: Arc::clone(&self.keeper),
-                draining: Arc::clone(&self.stop.draining),
-                leave: Arc::new(move || stop.leave()),
-            };
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    tokio::spawn(async move { axum::serve(listener, admin::router(admin)).await });
-                }
-                Err(error) => warn!(%error, "no admin side"),
-            }
-        }
-        tokio::spawn(watch_file(Arc::clone(&self.keeper), self.config_poll));
-        if self.signals == Signals::Obey {
-            match Heard::new() {
-                Ok(heard) => {
-                    tokio::spawn(obey_signals(heard, self.stop.clone(), Arc::clone(&self.keeper)));
-                }
-                Err(error) => warn!(%error, "signals cannot be heard"),
-            }
-        }
-        drop(hears);
-        // An error means that the other side is gone: an end as well.
-        let _ = ended.wait_for(|ended| *ended).await;
-    }
-}
-
-async fn watch_file(keeper: Arc<Keeper>, every: Duration) {
-    let mut tick = tokio::time::interval(every.max(Duration::from_millis(10)));
-    loop {
-        tick.tick().await;
-        let keeper = Arc::clone(&keeper);
-        let _ = tokio::task::spawn_blocking(move || keeper.reread(Force::No)).await;
-    }
-}
-
-/// The signals a router obeys.
-struct Heard {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Heard {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
-async fn obey_signals(heard: Heard, stop: Stop, keeper: Arc<Keeper>) {
-    let Heard {
-        mut terminate,
-        mut interrupt,
-        mut hang_up,
-    } = heard;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => {
-                let keeper = Arc::clone(&keeper);
-                let _ = tokio::task::spawn_blocking(move || keeper.reread(Force::Yes)).await;
-            }
-        }
-    }
-    stop.drain();
-    tokio::select! {
-        () = tokio::time::sleep(stop.drain_timeout) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    stop.stop();
 }

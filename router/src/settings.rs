@@ -16,6 +16,7 @@ use crate::config::check::Defaults;
 use crate::config::source::Params;
 use crate::debt::Debts;
 use crate::stats::Registry;
+use crate::tls::{ServerTls, Tls, Verify};
 use crate::upstream::connection;
 use crate::worker::alarm::Alarm;
 
@@ -31,13 +32,15 @@ pub(crate) struct Settings {
     pub defaults: Defaults,
     /// For macros in configurations.
     pub params: Params,
+    /// Sessions with servers and clients.
+    pub tls: Tls,
     pub started: Instant,
     /// Shown by `__mcrouter__.options`.
     pub options: Vec<(String, String)>,
 }
 
 impl Settings {
-    pub(crate) fn new(options: &Options, threads: usize) -> Self {
+    pub(crate) fn new(options: &Options, threads: usize, tls: Tls) -> Self {
         let shown = [
             ("num_proxies", threads.to_string()),
             (
@@ -65,6 +68,7 @@ impl Settings {
             upstream: connection::Limits {
                 timeouts_until_tko: options.timeouts_until_tko.max(1),
                 max_inflight: options.max_inflight.max(1),
+                tls: tls.clone(),
             },
             flush: options.flush_policy(),
             announce_version: options.announce_version.clone(),
@@ -74,8 +78,18 @@ impl Settings {
                 server_timeout: options.server_timeout,
                 connect_timeout: options.connect_timeout,
                 host_id: host_id(),
+                tls_trust: tls.knows_whom_to_believe(),
+                tls: ServerTls {
+                    name: options.tls_server_name.clone(),
+                    verify: if options.tls_insecure_skip_verify {
+                        Verify::Nothing
+                    } else {
+                        Verify::Identity
+                    },
+                },
             },
             params: crate::config::source::params(&host_id(), &options.config_params),
+            tls,
             started: clock::now(),
             options: shown
                 .into_iter()

@@ -20,6 +20,7 @@ mod rehearsal;
 mod reload;
 mod replication;
 mod restart;
+mod router_tls;
 mod routing;
 mod runbook;
 mod spool;

@@ -87,6 +87,8 @@ pub struct Ready {
     pub tcp: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
     pub unix: Option<PathBuf>,
+    /// The router's port for clients over TLS.
+    pub tls: Option<SocketAddr>,
 }
 
 impl Ready {
@@ -108,6 +110,7 @@ impl Ready {
             match name {
                 "tcp" => ready.tcp = Some(address()?),
                 "admin" => ready.admin = Some(address()?),
+                "tls" => ready.tls = Some(address()?),
                 "unix" => ready.unix = Some(PathBuf::from(value)),
                 _ => {} // a program may say more than we ask
             }
@@ -222,6 +225,10 @@ impl Process {
     #[track_caller]
     pub fn admin(&self) -> SocketAddr {
         self.ready.admin.expect("the process announced an admin address")
+    }
+
+    pub fn tls(&self) -> Option<SocketAddr> {
+        self.ready.tls
     }
 
     pub fn unix(&self) -> Option<&Path> {

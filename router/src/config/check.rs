@@ -11,6 +11,7 @@ pub(crate) use super::pools::Pool;
 use crate::debt::agents::ReplicatedPool;
 use crate::route::hash::HashSettings;
 use crate::route::{Blueprint, FOREIGN, HANDLES};
+use crate::tls::ServerTls;
 
 /// What settings fall back to.
 #[derive(Debug, Clone)]
@@ -18,6 +19,11 @@ pub(crate) struct Defaults {
     pub server_timeout: Duration,
     pub connect_timeout: Duration,
     pub host_id: String,
+    /// Servers can be spoken to over TLS.
+    /// Whether somebody is named who vouches for servers.
+    pub tls_trust: bool,
+    /// How servers are spoken to over TLS, unless their pool says otherwise.
+    pub tls: ServerTls,
 }
 
 /// Checks a configuration from the top: pools first, then the route, handle by handle.

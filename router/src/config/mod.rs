@@ -198,6 +198,8 @@ pub(crate) fn known_keys(source: &Value) -> Vec<String> {
         server_timeout: std::time::Duration::from_secs(1),
         connect_timeout: std::time::Duration::from_secs(1),
         host_id: String::new(),
+        tls_trust: false,
+        tls: crate::tls::ServerTls::default(),
     };
     match Config::check(source.clone(), &defaults, 1) {
         Err(error) => error.message.split(' ').map(str::to_owned).collect(),

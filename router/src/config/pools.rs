@@ -7,9 +7,10 @@ use cluster::{Placement, Topology, Weight};
 use super::check::Checker;
 use super::node::{ConfigError, Node};
 use crate::debt::agents::ReplicatedPool;
-use crate::pool::{Destination, GetErrors, NamedAddress};
+use crate::pool::{Address, Destination, GetErrors, NamedAddress};
 use crate::route::hash::{HashSettings, default_kind, read_tags, read_weights};
 use crate::route::{Blueprint, destination, hash};
+use crate::tls::{ServerTls, Verify};
 
 /// A pool, checked.
 #[derive(Clone)]
@@ -145,15 +146,17 @@ impl<'v> Checker<'v> {
                 "hash",
                 "get_errors",
                 "error_on_empty",
+                "security_mech",
+                "use_ssl",
+                "tls_server_name",
+                "tls_insecure_skip_verify",
                 "keep_routing_prefix",
                 "region",
                 "cluster",
             ],
             &[
-                "security_mech",
                 "security_mech_within_dc",
                 "security_mech_cross_dc",
-                "use_ssl",
                 "port_override",
                 "qos",
                 "weights_rv",
@@ -183,6 +186,7 @@ impl<'v> Checker<'v> {
                 other => return Err(policy.unknown("policy", other, &["miss", "error"])),
             },
         };
+        let pool_tls = self.tls_of(node)?;
         let servers_node = self
             .inherited(node, "servers")
             .ok_or_else(|| node.error("needs \"servers\""))?;
@@ -196,9 +200,19 @@ impl<'v> Checker<'v> {
                     written.name
                 )));
             }
+            let wanted = written.tls.unwrap_or(pool_tls.is_some());
+            let tls = match &pool_tls {
+                _ if !wanted || matches!(written.address, Address::Unix(_)) => None,
+                Some(tls) => Some(tls.clone()),
+                None => Some(self.server_tls(node)?),
+            };
+            if tls.as_ref().is_some_and(|tls| tls.verify == Verify::Identity) && !self.defaults.tls_trust {
+                return Err(server.error("TLS to servers needs --tls-ca: who vouches for them"));
+            }
             servers.push(Arc::new(Destination {
                 name: written.name,
                 address: written.address,
+                tls,
                 server_timeout,
                 connect_timeout,
                 get_errors,
@@ -217,7 +231,7 @@ impl<'v> Checker<'v> {
             .map(|hash| HashSettings::read(&hash))
             .transpose()?;
         let error_on_empty = match self.inherited(node, "error_on_empty") {
-            Some(flag) => flag.value.as_bool().ok_or_else(|| flag.expected("a boolean"))?,
+            Some(flag) => flag.flag()?,
             None => true,
         };
         let blueprints = servers.iter().cloned().map(destination::blueprint).collect();
@@ -230,6 +244,47 @@ impl<'v> Checker<'v> {
             blueprints,
             error_on_empty,
         })
+    }
+
+    /// How a pool wants its servers spoken to over TLS, if it does.
+    fn tls_of<'n>(&self, node: &Node<'n>) -> Result<Option<ServerTls>, ConfigError>
+    where
+        'v: 'n,
+    {
+        let wanted = match (
+            self.inherited(node, "security_mech"),
+            self.inherited(node, "use_ssl"),
+        ) {
+            (Some(mechanism), _) => match mechanism.string()? {
+                "plain" => false,
+                "tls" | "ssl" | "fizz" | "ktls12" => true,
+                other => return Err(mechanism.unknown("security", other, &["plain", "ssl", "tls"])),
+            },
+            (None, Some(flag)) => flag.flag()?,
+            (None, None) => false,
+        };
+        // What is said of TLS is read in any case: a mistake in it is one.
+        let tls = self.server_tls(node)?;
+        Ok(wanted.then_some(tls))
+    }
+
+    /// What the servers of a pool have to prove.
+    fn server_tls<'n>(&self, node: &Node<'n>) -> Result<ServerTls, ConfigError>
+    where
+        'v: 'n,
+    {
+        let mut tls = self.defaults.tls.clone();
+        if let Some(name) = self.inherited(node, "tls_server_name") {
+            tls.name = Some(name.string()?.to_owned());
+        }
+        if let Some(skip) = self.inherited(node, "tls_insecure_skip_verify") {
+            tls.verify = if skip.flag()? {
+                Verify::Nothing
+            } else {
+                Verify::Identity
+            };
+        }
+        Ok(tls)
     }
 
     /// The route to a pool's servers by hash.

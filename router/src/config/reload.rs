@@ -122,8 +122,9 @@ impl Keeper {
         why.to_owned()
     }
 
-    /// Reads the file again. Without `force` only if its text has changed.
+    /// Reads the file and certificates again. Without `force` only if its text has changed.
     pub(crate) fn reread(&self, force: Force) {
+        self.shared.settings.tls.reread(force);
         let Some(path) = &self.file else { return };
         // The path is followed anew each time, so that a swapped symbolic link is seen.
         let text = match std::fs::read_to_string(path) {

@@ -76,22 +76,23 @@ impl Agent {
                 continue;
             }
             let patience = self.destination.connect_timeout.min(self.patience());
-            let error = match timeout(patience, Talk::open(&self.destination.address)).await {
-                Ok(Ok(talk)) => {
-                    let started = clock::micros();
-                    match self.attend(talk).await {
-                        Ok(()) => continue,
-                        Err(error) => {
-                            if clock::micros() - started > micros(tko::PAUSE_MAX) {
-                                failures = 0;
+            let error =
+                match timeout(patience, Talk::open(&self.destination, &self.shared.settings.tls)).await {
+                    Ok(Ok(talk)) => {
+                        let started = clock::micros();
+                        match self.attend(talk).await {
+                            Ok(()) => continue,
+                            Err(error) => {
+                                if clock::micros() - started > micros(tko::PAUSE_MAX) {
+                                    failures = 0;
+                                }
+                                error
                             }
-                            error
                         }
                     }
-                }
-                Ok(Err(error)) => error,
-                Err(_) => io::ErrorKind::TimedOut.into(),
-            };
+                    Ok(Err(error)) => error,
+                    Err(_) => io::ErrorKind::TimedOut.into(),
+                };
             debug!(server = %self.destination.name, %error, "debts: the replica does not answer");
             self.watch.borrow_mut().down(self.at);
             self.judge();

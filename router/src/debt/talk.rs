@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::marks;
-use crate::pool::Address;
+use crate::pool::{Address, Destination};
+use crate::tls::Tls;
 
 /// Either kind of stream.
 trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {}
@@ -26,12 +27,15 @@ fn surprised(said: &str) -> io::Error {
 }
 
 impl Talk {
-    pub(crate) async fn open(address: &Address) -> io::Result<Self> {
-        let stream: Box<dyn Stream> = match address {
+    pub(crate) async fn open(destination: &Destination, tls: &Tls) -> io::Result<Self> {
+        let stream: Box<dyn Stream> = match &destination.address {
             Address::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                Box::new(stream)
+                match &destination.tls {
+                    Some(how) => Box::new(tls.stream(how, destination.address.host(), stream).await?),
+                    None => Box::new(stream),
+                }
             }
             Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
         };
@@ -61,6 +65,11 @@ impl Talk {
         }
     }
 
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
     /// Sends `request` and reads `count` replies, all of which have to be `good`.
     pub(crate) async fn ask(
         &mut self,
@@ -68,7 +77,7 @@ impl Talk {
         count: usize,
         good: impl Fn(&Response<'_>) -> bool,
     ) -> io::Result<()> {
-        self.stream.write_all(request).await?;
+        self.send(request).await?;
         let mut bad = None;
         for _ in 0..count {
             let seen = self
@@ -118,7 +127,7 @@ impl Talk {
             Some(cas) => format!("cas {key} 0 0 {length} {cas}\r\n{value}\r\n"),
             None => format!("add {key} 0 0 {length}\r\n{value}\r\n"),
         };
-        self.stream.write_all(request.as_bytes()).await?;
+        self.send(request.as_bytes()).await?;
         self.reply(|response| match response {
             Response::Stored => Ok(true),
             Response::Exists | Response::NotStored | Response::NotFound => Ok(false),

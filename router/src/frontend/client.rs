@@ -106,7 +106,7 @@ impl Client {
 
     /// Whether nothing is owed to it.
     pub(crate) fn is_settled(&self) -> bool {
-        self.queue.is_empty() && self.out.len() == self.sent
+        self.queue.is_empty() && self.out.len() == self.sent && !self.socket.holds_back()
     }
 
     /// Sends what there is, as far as the socket takes it; how many bytes that was.

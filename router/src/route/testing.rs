@@ -37,6 +37,8 @@ impl Recording {
             server_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             host_id: "host".to_owned(),
+            tls_trust: false,
+            tls: crate::tls::ServerTls::default(),
         };
         let source = crate::config::parse(config).expect("JSON");
         let config = Config::check(source, &defaults, 1).expect("a good configuration");
@@ -46,6 +48,7 @@ impl Recording {
         let limits = Limits {
             timeouts_until_tko: 3,
             max_inflight: 10,
+            tls: crate::tls::Tls::default(),
         };
         let mut connect = |destination: &Arc<Destination>| {
             if let Some((id, _)) = destinations.iter().find(|(_, known)| known == destination) {

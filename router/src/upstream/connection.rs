@@ -30,6 +30,7 @@ use crate::pool::{Address, Destination};
 use crate::reply::Kind;
 use crate::request::{Expect, Op};
 use crate::stats::DestinationCounters;
+use crate::tls::Tls;
 use crate::worker::arena::Id;
 use crate::worker::ready::SocketWaker;
 use crate::worker::socket::{Read, Socket};
@@ -126,6 +127,7 @@ pub(crate) struct Upstream {
     partial: BytesMut,
     health: Health,
     max_inflight: usize,
+    tls: Tls,
     pub ready: Arc<SocketWaker>,
     waker: Waker,
     /// Stands in the worker's list of those that have something to send.
@@ -157,6 +159,7 @@ impl Upstream {
             partial: BytesMut::new(),
             health: Health::new(limits.timeouts_until_tko),
             max_inflight: limits.max_inflight,
+            tls: limits.tls.clone(),
             waker: Waker::from(Arc::clone(&ready)),
             ready,
             dirty: false,
@@ -222,14 +225,14 @@ impl Upstream {
     }
 
     fn connect(&mut self, now: Micros) {
-        let address = self.destination.address.clone();
+        let (destination, tls) = (Arc::clone(&self.destination), self.tls.clone());
         // A server that is gone is looked for often: a lost packet must not cost the second in which it is to be back.
         let patience = match self.health.tko() {
             Some(_) => self.destination.connect_timeout.min(PROBE_CONNECT_MAX),
             None => self.destination.connect_timeout,
         };
         let by = now.after(patience);
-        self.link = Link::Connecting(Box::pin(open(address)), by);
+        self.link = Link::Connecting(Box::pin(open(destination, tls)), by);
         // The first poll starts it; it happens in this very turn.
         self.ready.queue();
     }
@@ -625,17 +628,23 @@ pub(crate) enum Order {
 }
 
 /// Bounds that hold for every server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub timeouts_until_tko: u32,
     pub max_inflight: usize,
+    /// How servers are spoken to that want it.
+    pub tls: Tls,
 }
 
-async fn open(address: Address) -> io::Result<Socket> {
-    Ok(match address {
+async fn open(destination: Arc<Destination>, tls: Tls) -> io::Result<Socket> {
+    Ok(match &destination.address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
+            if let Some(how) = &destination.tls {
+                let session = tls.connect(how, destination.address.host(), stream).await?;
+                return Ok(Socket::Tls(Box::new(session)));
+            }
             Socket::Tcp(stream)
         }
         Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),

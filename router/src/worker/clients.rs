@@ -62,6 +62,10 @@ impl Core {
                 return;
             };
             if client.closing || client.paused {
+                // Nothing is read, so nobody else goes on with what a session holds back.
+                if client.socket.holds_back() {
+                    self.front.mark(id);
+                }
                 return;
             }
             match read(client, scratch) {

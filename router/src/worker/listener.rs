@@ -26,6 +26,7 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct Listeners {
     pub tcp: std::net::TcpListener,
+    pub tls: Option<std::net::TcpListener>,
     pub unix: Option<UnixListener>,
 }
 

@@ -15,13 +15,14 @@ pub(crate) mod socket;
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tracing::warn;
 
 use crate::clock;
@@ -66,6 +67,7 @@ pub(crate) struct Worker {
     started: Instant,
     listener: Option<TcpListener>,
     unix: Option<UnixListener>,
+    tls: Option<TcpListener>,
     listener_waker: (Arc<SocketWaker>, Waker),
     accept_again: Option<Micros>,
     control: mpsc::Receiver<Control>,
@@ -117,6 +119,7 @@ impl Worker {
             core,
             started: clock::now(),
             listener: Some(TcpListener::from_std(listeners.tcp)?),
+            tls: listeners.tls.map(TcpListener::from_std).transpose()?,
             unix: listeners.unix.map(UnixListener::from_std).transpose()?,
             listener_waker: (
                 Arc::clone(&listener_waker),
@@ -197,6 +200,7 @@ impl Worker {
                     self.draining = true;
                     self.listener = None;
                     self.unix = None;
+                    self.tls = None;
                     self.core.close_gently(&mut self.scratch);
                 }
                 Control::Server(name, order) => self.core.order(&name, order),
@@ -216,6 +220,7 @@ impl Worker {
         let Self {
             listener: Some(listener),
             unix,
+            tls,
             core,
             ..
         } = self
@@ -224,15 +229,14 @@ impl Worker {
         };
         let mut cx = Context::from_waker(&self.listener_waker.1);
         for _ in 0..ACCEPTS_PER_TURN {
-            let local = unix.as_ref().map(|unix| unix.poll_accept(&mut cx));
-            let accepted = match local {
-                Some(Poll::Ready(accepted)) => {
-                    Poll::Ready(accepted.map(|(stream, _)| (Socket::Unix(stream), None)))
-                }
-                Some(Poll::Pending) | None => listener.poll_accept(&mut cx).map_ok(|(stream, peer)| {
-                    let _ = stream.set_nodelay(true);
-                    (Socket::Tcp(stream), Some(peer.ip()))
-                }),
+            let accepted = match next_client(listener, unix.as_ref(), tls.as_ref(), &mut cx) {
+                Poll::Ready(Ok((Accepted::Tls(stream), peer))) => match core.settings.tls.accept(stream) {
+                    Some(session) => Poll::Ready(Ok((Socket::Tls(Box::new(session)), peer))),
+                    None => continue,
+                },
+                Poll::Ready(Ok((Accepted::Plain(socket), peer))) => Poll::Ready(Ok((socket, peer))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
             };
             match accepted {
                 Poll::Pending => return,
@@ -283,6 +287,35 @@ impl Worker {
             let _ = again.poll(cx);
         }
     }
+}
+
+/// A client that has just come.
+enum Accepted {
+    Plain(Socket),
+    /// Hands are not shaken yet.
+    Tls(TcpStream),
+}
+
+/// The next client of any listener, and where it comes from.
+fn next_client(
+    tcp: &TcpListener,
+    unix: Option<&UnixListener>,
+    tls: Option<&TcpListener>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<(Accepted, Option<IpAddr>)>> {
+    if let Some(Poll::Ready(accepted)) = tls.map(|tls| tls.poll_accept(cx)) {
+        return Poll::Ready(accepted.map(|(stream, peer)| {
+            let _ = stream.set_nodelay(true);
+            (Accepted::Tls(stream), Some(peer.ip()))
+        }));
+    }
+    if let Some(Poll::Ready(accepted)) = unix.map(|unix| unix.poll_accept(cx)) {
+        return Poll::Ready(accepted.map(|(stream, _)| (Accepted::Plain(Socket::Unix(stream)), None)));
+    }
+    tcp.poll_accept(cx).map_ok(|(stream, peer)| {
+        let _ = stream.set_nodelay(true);
+        (Accepted::Plain(Socket::Tcp(stream)), Some(peer.ip()))
+    })
 }
 
 /// Errors of `accept` that concern one client that is gone already.

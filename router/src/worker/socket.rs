@@ -8,11 +8,14 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::tls::Session;
+
 /// A connected stream.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Session>),
 }
 
 /// What one read brought.
@@ -38,6 +41,7 @@ impl Socket {
         let polled = match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut into),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut into),
+            Self::Tls(session) => session.poll_read(cx, &mut into),
         };
         let length = match polled {
             Poll::Pending => return Ok(Read::Pending),
@@ -56,6 +60,7 @@ impl Socket {
         let polled = match self {
             Self::Tcp(stream) => std::pin::pin!(stream.read_buf(buffer)).poll(cx),
             Self::Unix(stream) => std::pin::pin!(stream.read_buf(buffer)).poll(cx),
+            Self::Tls(session) => session.poll_read_buf(cx, buffer),
         };
         match polled {
             Poll::Pending => Ok(Read::Pending),
@@ -76,6 +81,8 @@ impl Socket {
         let ready = match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            // What the socket has is not what the session has: only another read tells.
+            Self::Tls(_) => return Ok(Read::Full(length)),
         };
         match ready {
             Poll::Pending => Ok(Read::Drained(length)),
@@ -85,7 +92,12 @@ impl Socket {
 
     /// Closes without sending what is still in the system's buffers.
     pub(crate) fn abort(self) {
-        if let Self::Tcp(stream) = &self {
+        let tcp = match &self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Unix(_) => None,
+            Self::Tls(session) => session.tcp(),
+        };
+        if let Some(stream) = tcp {
             // A socket that cannot be told so is closed the ordinary way.
             let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
         }
@@ -102,7 +114,18 @@ impl Socket {
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
+        if let Self::Tls(session) = self {
+            session.flush(cx)?;
+        }
         Ok(written)
+    }
+
+    /// Whether something written is still on our side: then a write of nothing goes on with it.
+    pub(crate) fn holds_back(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(session) => session.holds_back(),
+        }
     }
 
     /// A socket that takes bytes, as it nearly always does, is written to without arranging to be woken.
@@ -110,11 +133,13 @@ impl Socket {
         let written = match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tls(session) => return session.poll_write(cx, bytes),
         };
         match written {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
                 Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
                 Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+                Self::Tls(session) => session.poll_write(cx, bytes),
             },
             written => Poll::Ready(written),
         }

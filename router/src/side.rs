@@ -1,0 +1,121 @@
+//! The thread beside the workers: admin HTTP, the configuration file, signals. Never on a request's way.
+
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::warn;
+
+use crate::admin::{self, Admin};
+use crate::config::reload::{Force, Keeper};
+use crate::running::{Signals, Stop};
+use crate::settings::Shared;
+
+/// What the thread works with.
+pub(crate) struct Side {
+    pub admin: Option<std::net::TcpListener>,
+    pub shared: Arc<Shared>,
+    pub keeper: Arc<Keeper>,
+    pub stop: Stop,
+    pub signals: Signals,
+    pub config_poll: Duration,
+}
+
+impl Side {
+    /// Works until the router has ended; lets go of `hears` once signals are heard.
+    pub(crate) fn run(self, hears: mpsc::Sender<()>) {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                warn!(%error, "no admin side");
+                return;
+            }
+        };
+        runtime.block_on(self.serve(hears));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+
+    async fn serve(self, hears: mpsc::Sender<()>) {
+        let mut ended = self.stop.ended.subscribe();
+        if let Some(listener) = self.admin {
+            let stop = self.stop.clone();
+            let admin = Admin {
+                shared: Arc::clone(&self.shared),
+                keeper: Arc::clone(&self.keeper),
+                draining: Arc::clone(&self.stop.draining),
+                leave: Arc::new(move || stop.leave()),
+            };
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    tokio::spawn(async move { axum::serve(listener, admin::router(admin)).await });
+                }
+                Err(error) => warn!(%error, "no admin side"),
+            }
+        }
+        tokio::spawn(watch_file(Arc::clone(&self.keeper), self.config_poll));
+        if self.signals == Signals::Obey {
+            match Heard::new() {
+                Ok(heard) => {
+                    tokio::spawn(obey_signals(heard, self.stop.clone(), Arc::clone(&self.keeper)));
+                }
+                Err(error) => warn!(%error, "signals cannot be heard"),
+            }
+        }
+        drop(hears);
+        // An error means that the other side is gone: an end as well.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+}
+
+async fn watch_file(keeper: Arc<Keeper>, every: Duration) {
+    let mut tick = tokio::time::interval(every.max(Duration::from_millis(10)));
+    loop {
+        tick.tick().await;
+        let keeper = Arc::clone(&keeper);
+        let _ = tokio::task::spawn_blocking(move || keeper.reread(Force::No)).await;
+    }
+}
+
+/// The signals a router obeys.
+struct Heard {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Heard {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn obey_signals(heard: Heard, stop: Stop, keeper: Arc<Keeper>) {
+    let Heard {
+        mut terminate,
+        mut interrupt,
+        mut hang_up,
+    } = heard;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => {
+                let keeper = Arc::clone(&keeper);
+                let _ = tokio::task::spawn_blocking(move || keeper.reread(Force::Yes)).await;
+            }
+        }
+    }
+    stop.drain();
+    tokio::select! {
+        () = tokio::time::sleep(stop.drain_timeout) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.stop();
+}
