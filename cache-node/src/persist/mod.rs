@@ -10,33 +10,35 @@
 //! stopped     written      removed     the superblock appears at once, after all else is on disk
 //! ```
 //!
-//! The folder is locked as long as a node uses it.
+//! The folder is locked as long as a node uses it. Where it lies in memory (tmpfs), the store lives in its files while
+//! the node serves, and nothing is copied.
 
-mod summed;
+mod shard_files;
 mod superblock;
 #[cfg(test)]
 mod tests;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::UnixSeconds;
-use rustix::fs::{Advice, FlockOperation, fadvise, flock};
+use rustix::fs::{FlockOperation, FsWord, flock, fstatfs, fstatvfs};
 use tracing::{info, warn};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::Stopwatch;
-use crate::store::{Malformed, Misfit, RestoredShard, ShardReader, Store, StoreConfig, in_parallel};
-use summed::{SummedIn, SummedOut};
-use superblock::{BYTES_MAX, FORMAT, ShardEntry, Superblock};
+use crate::store::{Malformed, Misfit, Store, StoreConfig, in_parallel};
+use shard_files::ShardFiles;
+use superblock::{BYTES_MAX, FORMAT, Superblock};
 
 const SUPERBLOCK: &str = "superblock";
 const SUPERBLOCK_NEW: &str = "superblock.new";
 /// There while a node is up.
 const SERVING: &str = "serving";
+/// What the kernel calls tmpfs (`statfs(2)`).
+const TMPFS_MAGIC: FsWord = 0x0102_1994;
 /// Wall clocks are corrected by seconds; a file from further in the future was written by another time.
 const CLOCK_SLACK_SECONDS: u64 = 10;
 
@@ -116,6 +118,8 @@ pub(crate) struct Folder {
     path: PathBuf,
     /// Locked.
     handle: File,
+    /// Its files are memory.
+    in_memory: bool,
     pub(crate) restored: Restored,
 }
 
@@ -141,9 +145,11 @@ pub(crate) fn open(
             path: path.to_owned(),
         });
     }
+    let kind = fstatfs(&handle).map_err(|errno| failed("ask what it is")(errno.into()))?;
     let mut folder = Folder {
         path: path.to_owned(),
         handle,
+        in_memory: kind.f_type == TMPFS_MAGIC,
         restored: Restored {
             outcome: "first",
             items: 0,
@@ -151,6 +157,8 @@ pub(crate) fn open(
             took: Duration::ZERO,
         },
     };
+    // Before anything is consumed: a node that cannot save must not take what another could.
+    folder.probe()?;
     let found = folder.read_superblock();
     // From here on what is in the folder is not taken a second time, whatever happens.
     folder.begin_serving().map_err(failed("write to it"))?;
@@ -159,19 +167,25 @@ pub(crate) fn open(
         Ok(None) => Ok(None),
         Err(refusal) => Err(refusal),
     };
-    folder.remove_shards().map_err(failed("empty it"))?;
+    let used_up = if folder.in_memory && matches!(restored, Ok(Some(_))) {
+        &shard_files::PREFIXES[..1]
+    } else {
+        &shard_files::PREFIXES[..]
+    };
+    folder.remove_all(used_up).map_err(failed("empty it"))?;
     let store = match restored {
         Ok(Some(store)) => store,
         Ok(None) => {
             info!(path = %path.display(), "nothing to restore: starting empty");
-            Store::new(config.clone(), now)
+            folder.empty_store(config, now)
         }
         Err(refusal) => {
             warn!(path = %path.display(), why = %refusal, "not restored: starting empty");
             folder.restored.outcome = refusal.word();
-            Store::new(config.clone(), now)
+            folder.empty_store(config, now)
         }
     };
+    folder.warn_if_small(config, &store);
     Ok((store, folder))
 }
 
@@ -180,8 +194,28 @@ impl Folder {
         self.path.join(name)
     }
 
-    fn shard_file(&self, number: usize) -> PathBuf {
-        self.path.join(format!("shard-{number}"))
+    fn shard_files(&self, number: usize) -> ShardFiles {
+        ShardFiles::new(&self.path, number, self.in_memory)
+    }
+
+    fn empty_store(&self, config: &StoreConfig, now: UnixSeconds) -> Store {
+        Store::in_files(config, now, |number| self.shard_files(number).memory())
+    }
+
+    /// Says so if the file system has less room than the store may come to need.
+    fn warn_if_small(&self, config: &StoreConfig, store: &Store) {
+        let Ok(space) = fstatvfs(&self.handle) else { return };
+        let held = if self.in_memory {
+            store.counters().used_bytes
+        } else {
+            0
+        };
+        let room_bytes = space.f_bavail.saturating_mul(space.f_frsize).saturating_add(held);
+        let wanted_bytes = config.memory_limit_bytes;
+        if room_bytes < wanted_bytes {
+            let path = self.path.display();
+            warn!(%path, room_bytes, wanted_bytes, "less room than memory given (-m): the store may be smaller, or not be saved");
+        }
     }
 
     /// The superblock; `None` in a folder that no node has used yet.
@@ -212,12 +246,13 @@ impl Folder {
         Ok(())
     }
 
-    fn remove_shards(&self) -> io::Result<()> {
+    /// Removes the files of shards whose names begin with one of `prefixes`.
+    fn remove_all(&self, prefixes: &[&str]) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with("shard-") || name == SUPERBLOCK_NEW {
+            if prefixes.iter().any(|prefix| name.starts_with(prefix)) {
                 remove(&entry.path())?;
             }
         }
@@ -236,7 +271,7 @@ impl Folder {
         }
         let watch = Stopwatch::start();
         let store = Store::from_image(&superblock.head, config, now, |number, reader| {
-            self.read_shard(number, &superblock.shards[number], reader)
+            self.shard_files(number).read(&superblock.shards[number], reader)
         })?;
         let bytes = superblock
             .shards
@@ -253,6 +288,7 @@ impl Folder {
             items = restored.items,
             bytes = restored.bytes,
             seconds = restored.took.as_secs_f64(),
+            mapped = self.in_memory,
             away_seconds = now.0.saturating_sub(superblock.saved_at.0),
             "restored"
         );
@@ -260,40 +296,14 @@ impl Folder {
         Ok(Some(store))
     }
 
-    fn read_shard(
-        &self,
-        number: usize,
-        entry: &ShardEntry,
-        reader: &ShardReader<'_>,
-    ) -> Result<RestoredShard, Refusal> {
-        let mut options = OpenOptions::new();
-        // Written to only to give back what has been read.
-        let mut file = options.read(true).write(true).open(self.shard_file(number))?;
-        if entry.tables_bytes.checked_add(entry.frames_bytes) != Some(file.metadata()?.size()) {
-            return Err(Refusal::Damaged("the length of a shard"));
-        }
-        // A hint only.
-        let _as_well_without = fadvise(&file, 0, None, Advice::Sequential);
-        let mut tables = Vec::new();
-        (&mut file).take(entry.tables_bytes).read_to_end(&mut tables)?;
-        if xxh3_64(&tables) != entry.tables_sum {
-            return Err(Refusal::Damaged("the tables of a shard"));
-        }
-        let mut shard = reader.read_tables::<Refusal>(&tables)?;
-        if shard.frames_bytes() != entry.frames_bytes {
-            return Err(Refusal::Damaged("the length of a shard"));
-        }
-        let mut frames = SummedIn::new(&file, entry.tables_bytes);
-        shard.read_frames(&mut frames)?;
-        if frames.sum() != entry.frames_sum {
-            return Err(Refusal::Damaged("the memory of a shard"));
-        }
-        Ok(shard)
-    }
-
-    /// Gives the folder to the user that the node is about to become.
+    /// Gives the folder, and what is in it, to the user that the node is about to become.
     pub(crate) fn give_to(&self, uid: u32, gid: u32) -> Result<(), PersistError> {
-        chown(&self.path, Some(uid), Some(gid)).map_err(|source| self.failed("give it to the user", source))
+        let give = |path: &Path| chown(path, Some(uid), Some(gid));
+        let given = std::fs::read_dir(&self.path).and_then(|mut entries| {
+            entries.try_for_each(|entry| give(&entry?.path()))?;
+            give(&self.path)
+        });
+        given.map_err(|source| self.failed("give it to the user", source))
     }
 
     /// Whether it can be written to: better known at the start than at the end.
@@ -328,7 +338,9 @@ impl Folder {
             }
             Err(source) => {
                 // What is written so far is of no use, and the room may be needed.
-                let _left_behind = remove(&self.file(SUPERBLOCK)).and_then(|()| self.remove_shards());
+                let emptied =
+                    remove(&self.file(SUPERBLOCK)).and_then(|()| remove(&self.file(SUPERBLOCK_NEW)));
+                let _left_behind = emptied.and_then(|()| self.remove_all(&shard_files::PREFIXES));
                 Err(self.failed("save the store, so the next start will be empty", source))
             }
         }
@@ -337,7 +349,7 @@ impl Folder {
     fn write(&self, store: &Store, now: UnixSeconds, wall: UnixSeconds) -> io::Result<u64> {
         let drift = wall.0.cast_signed() - now.0.cast_signed();
         let head = store.head(drift);
-        let shards = in_parallel(store.shards(), |number| self.write_shard(store, number))?;
+        let shards = in_parallel(store.shards(), |number| self.shard_files(number).write(store))?;
         let bytes = shards
             .iter()
             .map(|shard| shard.tables_bytes + shard.frames_bytes)
@@ -356,23 +368,6 @@ impl Folder {
         self.handle.sync_all()?;
         let _only_a_mark = remove(&self.file(SERVING));
         Ok(bytes)
-    }
-
-    fn write_shard(&self, store: &Store, number: usize) -> io::Result<ShardEntry> {
-        let mut file = write_new(&self.shard_file(number))?;
-        let image = store.take_shard(number);
-        file.write_all(&image.tables)?;
-        let (tables_bytes, tables_sum) = (image.tables.len() as u64, xxh3_64(&image.tables));
-        let mut out = SummedOut::new(&file);
-        image.write_frames(&mut out)?;
-        let (frames_bytes, frames_sum) = out.finish();
-        file.sync_all()?;
-        Ok(ShardEntry {
-            tables_bytes,
-            tables_sum,
-            frames_bytes,
-            frames_sum,
-        })
     }
 }
 

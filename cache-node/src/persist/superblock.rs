@@ -18,11 +18,11 @@ use crate::store::{Head, Malformed, WordsIn, WordsOut};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"HEARTHSB");
 /// Raised with every change of what is written here, in a shard's tables or in a segment.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// No superblock is longer: room for more shards than a store can have.
 pub(super) const BYTES_MAX: u64 = 4 << 20;
 
-/// Length and checksum of one shard's file, in its two parts.
+/// Length and checksum of one shard's two files; of the frames, those in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShardEntry {
     pub(super) tables_bytes: u64,

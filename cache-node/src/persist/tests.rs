@@ -1,13 +1,14 @@
-//! A folder gives back all that was saved in it, once, or nothing; whatever happened to its files in between.
+//! A folder gives back all that was saved in it, once, or nothing; whatever happened to its files in between, on a disk
+//! (copied) and in memory (mapped).
 
 use std::fs;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use protocol::UnixSeconds;
 use tempfile::TempDir;
 
-use super::{Folder, PersistError, open};
+use super::{Folder, PersistError, TMPFS_MAGIC, open};
 use crate::store::{Change, NewItem, Read, Store, StoreConfig};
 
 const START: UnixSeconds = UnixSeconds(1_750_000_000);
@@ -53,9 +54,22 @@ fn held(store: &Store, at: UnixSeconds) -> u32 {
     u32::try_from((0..ITEMS).filter(is_held).count()).unwrap()
 }
 
+/// A folder on a disk, and one in memory, where the system has such a place.
+fn places() -> Vec<PathBuf> {
+    let disk = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let memory = Path::new("/dev/shm");
+    let is_tmpfs = rustix::fs::statfs(memory).is_ok_and(|kind| kind.f_type == TMPFS_MAGIC);
+    let memory = is_tmpfs.then(|| memory.to_owned());
+    std::iter::once(disk).chain(memory).collect()
+}
+
 /// A folder in which a filled store was saved, and nobody uses.
 fn saved() -> (TempDir, PathBuf) {
-    let scratch = TempDir::new().unwrap();
+    saved_in(&places()[0])
+}
+
+fn saved_in(place: &Path) -> (TempDir, PathBuf) {
+    let scratch = TempDir::new_in(place).unwrap();
     let path = scratch.path().join("made/here");
     let (store, folder) = open(&path, &config(), START).unwrap();
     assert_eq!(folder.restored.outcome, "first");
@@ -74,15 +88,22 @@ fn starts_empty(path: &Path, config: &StoreConfig, at: UnixSeconds, outcome: &st
     let (store, folder) = open(path, config, at).unwrap();
     assert_eq!((folder.restored.outcome, held(&store, at)), (outcome, 0));
     assert_eq!(store.counters().items, 0);
-    let shards = fs::read_dir(path).unwrap().filter(|entry| {
-        entry
-            .as_ref()
-            .unwrap()
-            .file_name()
-            .to_string_lossy()
-            .starts_with("shard")
-    });
-    assert_eq!(shards.count(), 0, "what cannot be used takes no room");
+    let left = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap());
+    let left_bytes: u64 = left
+        .filter(fs::Metadata::is_file)
+        .map(|left| left.blocks() * 512)
+        .sum();
+    let used_bytes = if folder.in_memory {
+        store.counters().used_bytes
+    } else {
+        0
+    };
+    assert!(
+        left_bytes <= used_bytes,
+        "what cannot be used takes no room: {left_bytes} bytes"
+    );
     fill(&store);
     folder.save(&store, at, at).unwrap();
     drop((store, folder));
@@ -92,17 +113,109 @@ fn starts_empty(path: &Path, config: &StoreConfig, at: UnixSeconds, outcome: &st
 
 #[test]
 fn all_comes_back_once() {
-    let (_scratch, path) = saved();
-    let (store, folder) = start(&path, later(5));
-    assert_eq!(
-        (folder.restored.outcome, folder.restored.items),
-        ("warm", u64::from(ITEMS))
-    );
-    assert!(folder.restored.bytes > 2_000_000);
-    assert_eq!(held(&store, later(5)), ITEMS);
-    // A crash from here on: what was restored must not come back a second time, it may be stale by then.
+    for place in places() {
+        let (_scratch, path) = saved_in(&place);
+        let (store, folder) = start(&path, later(5));
+        assert_eq!(
+            (folder.restored.outcome, folder.restored.items),
+            ("warm", u64::from(ITEMS))
+        );
+        assert!(folder.restored.bytes > 2_000_000);
+        assert_eq!(held(&store, later(5)), ITEMS);
+        // A crash from here on: what was restored must not come back a second time, it may be stale by then.
+        drop((store, folder));
+        starts_empty(&path, &config(), later(10), "unclean");
+    }
+}
+
+#[test]
+fn a_store_in_memory_is_served_where_it_lies_and_survives_many_restarts() {
+    let Some(place) = places().into_iter().nth(1) else {
+        return;
+    };
+    let (_scratch, path) = saved_in(&place);
+    let inodes = || {
+        let inode = |number| fs::metadata(path.join(format!("shard-{number}"))).unwrap().ino();
+        (0..4).map(inode).collect::<Vec<_>>()
+    };
+    let before = inodes();
+    for round in 0..5 {
+        let at = later(round);
+        let (store, folder) = start(&path, at);
+        assert_eq!(
+            (folder.restored.outcome, held(&store, at)),
+            ("warm", ITEMS),
+            "{round}"
+        );
+        // More is stored, and read, than there was memory in use for before.
+        let value = vec![b'm'; 50_000];
+        for n in 0..20 {
+            let key = format!("more-{round}-{n}");
+            let stored = store.update(
+                store.lookup(key.as_bytes()),
+                store.seconds(at),
+                Read::Plain,
+                &value,
+                |_| (Change::Put(NewItem::new(&value)), ()),
+            );
+            stored.unwrap();
+        }
+        let items = store.counters().items;
+        assert_eq!(items, u64::from(ITEMS) + 20 * (round + 1));
+        folder.save(&store, at, at).unwrap();
+        assert_eq!(inodes(), before, "the same files, not copies");
+    }
+}
+
+#[test]
+fn a_shard_is_in_one_place_only() {
+    let Some(place) = places().into_iter().nth(1) else {
+        return;
+    };
+    let (_scratch, path) = saved_in(&place);
+    let (store, folder) = start(&path, START);
+    let taken = folder.shard_files(0).memory();
+    assert!(taken.is_none(), "a shard's memory is one store's");
+    assert_eq!(held(&store, START), ITEMS);
+    folder.save(&store, START, START).unwrap();
     drop((store, folder));
-    starts_empty(&path, &config(), later(10), "unclean");
+    assert_eq!(start(&path, START).1.restored.outcome, "warm");
+}
+
+#[test]
+fn a_folder_moved_between_a_disk_and_memory_is_taken_all_the_same() {
+    let places = places();
+    for (from, to) in places
+        .iter()
+        .zip(places.iter().skip(1))
+        .chain(places.iter().skip(1).zip(&places))
+    {
+        let (_scratch, path) = saved_in(from);
+        let scratch = TempDir::new_in(to).unwrap();
+        for entry in fs::read_dir(&path).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), scratch.path().join(entry.file_name())).unwrap();
+        }
+        let (store, folder) = start(scratch.path(), START);
+        assert_eq!((folder.restored.outcome, held(&store, START)), ("warm", ITEMS));
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_an_error_before_anything_is_taken() {
+    let (_scratch, path) = saved();
+    // Root may write anywhere, but not a file where a folder is.
+    fs::create_dir(path.join("superblock.new")).unwrap();
+    assert!(matches!(
+        open(&path, &config(), START),
+        Err(PersistError::System { .. })
+    ));
+    fs::remove_dir(path.join("superblock.new")).unwrap();
+    assert_eq!(
+        start(&path, START).1.restored.outcome,
+        "warm",
+        "all is still there"
+    );
 }
 
 #[test]
@@ -126,51 +239,55 @@ fn any_file_damaged_shortened_or_gone_means_nothing_is_taken() {
             .filter(|path| !path.ends_with("serving"))
             .collect::<Vec<_>>()
     };
-    let (_scratch, path) = saved();
-    let count = names(&path).len();
-    assert_eq!(count, 5, "four shards and a superblock");
-    for number in 0..count {
-        for damage in [
-            "flip the first",
-            "flip a middle",
-            "flip the last",
-            "shorten",
-            "lengthen",
-            "remove",
-        ] {
-            let (_scratch, path) = saved();
-            let name = &names(&path)[number];
-            let bytes = fs::read(name).unwrap();
-            let flip = |at: usize| {
-                let file = fs::OpenOptions::new().write(true).open(name).unwrap();
-                file.write_all_at(&[bytes[at] ^ 4], at as u64).unwrap();
-            };
-            match damage {
-                "flip the first" => flip(0),
-                "flip a middle" => flip(bytes.len() / 2),
-                "flip the last" => flip(bytes.len() - 1),
-                "shorten" => fs::write(name, &bytes[..bytes.len() - 1]).unwrap(),
-                "lengthen" => fs::write(name, [&bytes[..], b"x"].concat()).unwrap(),
-                _remove => fs::remove_file(name).unwrap(),
+    for place in places() {
+        let (_scratch, path) = saved_in(&place);
+        let count = names(&path).len();
+        assert_eq!(count, 9, "two files for each of four shards, and a superblock");
+        for number in 0..count {
+            for damage in [
+                "flip the first",
+                "flip a middle",
+                "flip the last",
+                "shorten",
+                "lengthen",
+                "remove",
+            ] {
+                let (_scratch, path) = saved_in(&place);
+                let name = &names(&path)[number];
+                let bytes = fs::read(name).unwrap();
+                let flip = |at: usize| {
+                    let file = fs::OpenOptions::new().write(true).open(name).unwrap();
+                    file.write_all_at(&[bytes[at] ^ 4], at as u64).unwrap();
+                };
+                match damage {
+                    "flip the first" => flip(0),
+                    "flip a middle" => flip(bytes.len() / 2),
+                    "flip the last" => flip(bytes.len() - 1),
+                    "shorten" => fs::write(name, &bytes[..bytes.len() - 1]).unwrap(),
+                    "lengthen" => fs::write(name, [&bytes[..], b"x"].concat()).unwrap(),
+                    _remove => fs::remove_file(name).unwrap(),
+                }
+                let gone = damage == "remove" && name.ends_with("superblock");
+                let (store, folder) = start(&path, START);
+                let outcome = if gone { "first" } else { "damaged" };
+                assert_eq!(
+                    (folder.restored.outcome, store.counters().items),
+                    (outcome, 0),
+                    "{damage} of {}",
+                    name.display()
+                );
             }
-            let gone = damage == "remove" && name.ends_with("superblock");
-            let (store, folder) = start(&path, START);
-            let outcome = if gone { "first" } else { "damaged" };
-            assert_eq!(
-                (folder.restored.outcome, store.counters().items),
-                (outcome, 0),
-                "{damage} of {}",
-                name.display()
-            );
         }
     }
 }
 
 #[test]
 fn shards_of_another_save_are_not_taken() {
-    let ((_one, path), (_two, other)) = (saved(), saved());
-    fs::copy(other.join("shard-2"), path.join("shard-2")).unwrap();
-    starts_empty(&path, &config(), START, "damaged");
+    for place in places() {
+        let ((_one, path), (_two, other)) = (saved_in(&place), saved_in(&place));
+        fs::copy(other.join("shard-2"), path.join("shard-2")).unwrap();
+        starts_empty(&path, &config(), START, "damaged");
+    }
 }
 
 #[test]
@@ -227,7 +344,7 @@ fn a_save_that_fails_leaves_nothing_to_be_taken() {
     let (_scratch, path) = saved();
     let (store, folder) = start(&path, START);
     // A folder where a shard's file should be: writing it fails after others were written.
-    fs::create_dir(path.join("shard-3")).unwrap();
+    fs::create_dir(path.join("tables-3")).unwrap();
     let failed = folder.save(&store, START, START);
     assert!(
         failed
@@ -235,7 +352,7 @@ fn a_save_that_fails_leaves_nothing_to_be_taken() {
             .to_string()
             .contains("the next start will be empty")
     );
-    fs::remove_dir(path.join("shard-3")).unwrap();
+    fs::remove_dir(path.join("tables-3")).unwrap();
     drop((store, folder));
     starts_empty(&path, &config(), START, "unclean");
 }

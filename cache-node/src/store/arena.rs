@@ -1,5 +1,10 @@
 //! The memory of one shard: extents asked from the system, cut into frames of one size.
 //! A frame serves as a segment of the log or as a page of the index, so one count bounds both.
+//! The memory is fresh, or that of a file which outlives the process; positions are the same in both.
+
+use std::io;
+
+use mapped::{MappedFile, Region};
 
 /// Cache lines start at multiples of this.
 pub(super) const LINE_BYTES: usize = 64;
@@ -33,7 +38,9 @@ impl Loc {
 
 /// Frames by number, bytes by position (frame number times frame size, plus offset).
 pub(super) struct Arena {
-    pub(super) extents: Vec<Extent>,
+    pub(super) extents: Vec<Region>,
+    /// Where the memory lies, if it is to outlive the process.
+    file: Option<MappedFile>,
     frame_shift: u32,
     extent_shift: u32,
     /// The bits of a position within its extent.
@@ -44,38 +51,28 @@ pub(super) struct Arena {
     pub(super) made: u32,
     /// Frames that may be in use at a time.
     limit: u32,
-}
-
-/// One piece of memory from the system. Zeroed by it, so pages never written are not resident.
-pub(super) struct Extent {
-    bytes: Box<[u8]>,
-    /// Bytes skipped so that lines are aligned.
-    skew: usize,
-}
-
-impl Extent {
-    fn new(len_bytes: usize) -> Self {
-        let bytes = vec![0; len_bytes + LINE_BYTES].into_boxed_slice();
-        let skew = bytes.as_ptr().align_offset(LINE_BYTES).min(LINE_BYTES);
-        Self { bytes, skew }
-    }
-
-    pub(super) fn bytes_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
-        &mut self.bytes[self.skew + offset..][..len]
-    }
+    /// Frames that there turned out to be memory for, once the system refused more.
+    ceiling: u32,
 }
 
 impl Arena {
     /// An arena that owns nothing yet. Both sizes are powers of two, the extent no smaller than the frame.
-    pub(super) fn new(frame_bytes: usize, extent_bytes: usize, limit_frames: u32) -> Self {
+    pub(super) fn new(
+        frame_bytes: usize,
+        extent_bytes: usize,
+        limit_frames: u32,
+        file: Option<MappedFile>,
+    ) -> Self {
         Self {
             extents: Vec::new(),
+            file,
             frame_shift: frame_bytes.trailing_zeros(),
             extent_shift: extent_bytes.trailing_zeros(),
             extent_mask: extent_bytes - 1,
             free: Vec::new(),
             made: 0,
             limit: limit_frames,
+            ceiling: u32::MAX,
         }
     }
 
@@ -104,7 +101,7 @@ impl Arena {
     }
 
     pub(super) fn set_limit(&mut self, frames: u32) {
-        self.limit = frames;
+        self.limit = frames.min(self.ceiling);
     }
 
     /// Takes a frame; its bytes are whatever they were.
@@ -115,22 +112,63 @@ impl Arena {
         if let Some(frame) = self.free.pop() {
             return Some(frame);
         }
-        let frame = self.made;
-        let extent = (frame as usize) << self.frame_shift >> self.extent_shift;
-        if extent == self.extents.len() {
-            self.extents.push(self.new_extent());
+        if self.back_next().is_err() {
+            // What there is has to do.
+            self.ceiling = self.made;
+            self.limit = self.limit.min(self.made);
+            return None;
         }
+        let frame = self.made;
         self.made += 1;
         Some(frame)
     }
 
-    /// Memory for the frames after those there is memory for.
-    pub(super) fn new_extent(&self) -> Extent {
-        Extent::new(1 << self.extent_shift)
+    /// Gets memory for the next fresh frame.
+    fn back_next(&mut self) -> io::Result<()> {
+        if self.made == 0
+            && let Some(file) = &self.file
+            && file.reserve(0, 1 << self.frame_shift).is_err()
+        {
+            // Not even one: better a store that dies with the process than none.
+            self.file = None;
+        }
+        let start = self.start_of(self.made);
+        if start >> self.extent_shift == self.extents.len() {
+            let extent = self.new_extent()?;
+            self.extents.push(extent);
+        }
+        self.reserve(self.made)
     }
 
-    pub(super) fn frames_per_extent(&self) -> usize {
-        1 << (self.extent_shift - self.frame_shift)
+    /// Sees to it that a frame in a file has memory behind it: a file may have holes.
+    pub(super) fn reserve(&self, frame: u32) -> io::Result<()> {
+        match &self.file {
+            Some(file) => file.reserve(self.start_of(frame) as u64, 1 << self.frame_shift),
+            None => Ok(()),
+        }
+    }
+
+    /// Memory for the frames after those there is memory for.
+    pub(super) fn new_extent(&mut self) -> io::Result<Region> {
+        let len_bytes = 1 << self.extent_shift;
+        match &mut self.file {
+            Some(file) => file.map_next(len_bytes),
+            None => Region::anonymous(len_bytes),
+        }
+    }
+
+    /// Whether the bytes lie in a file.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The file, once all memory is given back.
+    pub(super) fn take_file(&mut self) -> Option<MappedFile> {
+        self.file.take()
+    }
+
+    pub(super) fn extent_bytes(&self) -> usize {
+        1 << self.extent_shift
     }
 
     pub(super) fn give_back(&mut self, frame: u32) {
@@ -159,7 +197,7 @@ impl Arena {
     pub(super) fn tail(&self, pos: usize) -> &[u8] {
         let (extent, offset) = self.split(pos);
         let extent = &self.extents[extent];
-        &extent.bytes[extent.skew + offset..]
+        &extent[offset..]
     }
 
     /// The same, to be changed.
@@ -167,7 +205,7 @@ impl Arena {
     pub(super) fn tail_mut(&mut self, pos: usize) -> &mut [u8] {
         let (extent, offset) = self.split(pos);
         let extent = &mut self.extents[extent];
-        &mut extent.bytes[extent.skew + offset..]
+        &mut extent[offset..]
     }
 
     #[inline]
@@ -195,15 +233,13 @@ impl Arena {
         let ((from_extent, from), (to_extent, to)) = (self.split(from), self.split(to));
         if from_extent == to_extent {
             let extent = &mut self.extents[from_extent];
-            let from = extent.skew + from;
-            extent.bytes.copy_within(from..from + len, extent.skew + to);
+            extent.copy_within(from..from + len, to);
         } else {
             let [source, target] = self
                 .extents
                 .get_disjoint_mut([from_extent, to_extent])
                 .expect("both extents exist");
-            let (from, to) = (source.skew + from, target.skew + to);
-            target.bytes[to..to + len].copy_from_slice(&source.bytes[from..from + len]);
+            target[to..to + len].copy_from_slice(&source[from..from + len]);
         }
     }
 }
@@ -214,7 +250,7 @@ mod tests {
 
     #[test]
     fn frames_are_bounded_reused_and_aligned() {
-        let mut arena = Arena::new(4096, 8192, 3);
+        let mut arena = Arena::new(4096, 8192, 3, None);
         let frames: Vec<u32> = std::iter::from_fn(|| arena.take()).collect();
         assert_eq!(frames, [0, 1, 2]);
         assert_eq!(arena.available(), 0);
@@ -233,7 +269,7 @@ mod tests {
 
     #[test]
     fn bytes_are_copied_within_and_between_extents() {
-        let mut arena = Arena::new(4096, 8192, 3);
+        let mut arena = Arena::new(4096, 8192, 3, None);
         while arena.take().is_some() {}
         arena.bytes_mut(100, 3).copy_from_slice(b"abc");
         arena.copy(100, 4096, 3);
@@ -242,6 +278,28 @@ mod tests {
             (&arena.tail(4096)[..3], &arena.tail(8192)[..3]),
             (&b"abc"[..], &b"abc"[..])
         );
+    }
+
+    #[test]
+    fn memory_in_a_file_is_there_for_every_frame_taken_and_a_full_device_is_a_lower_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frames");
+        let mut arena = Arena::new(4096, 8192, 3, Some(MappedFile::create(&path).unwrap()));
+        while let Some(frame) = arena.take() {
+            let start = arena.start_of(frame);
+            arena.bytes_mut(start, 4096).fill(1);
+        }
+        let blocks = std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&path).unwrap());
+        assert!(blocks * 512 >= 3 * 4096, "{blocks} blocks");
+
+        // The next frame would lie beyond what a file may be long: the file refuses, as a full device does.
+        arena.made = u32::MAX - 1;
+        arena.set_limit(u32::MAX);
+        arena.frame_shift = 31;
+        arena.extent_shift = 62;
+        assert_eq!(arena.take(), None);
+        arena.set_limit(u32::MAX);
+        assert_eq!(arena.limit(), u32::MAX - 1, "it does not ask again");
     }
 
     #[test]

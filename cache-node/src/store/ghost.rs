@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_eight_youngest_ghosts_are_known_until_forgotten() {
-        let mut arena = Arena::new(4096, 4096, 4);
+        let mut arena = Arena::new(4096, 4096, 4, None);
         let mut ghosts = Ghosts::new(&arena);
         assert!(ghosts.reach(&mut arena, 0));
         ghosts.clear(&mut arena, 0);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn both_halves_of_a_split_bucket_know_its_ghosts() {
-        let mut arena = Arena::new(4096, 4096, 4);
+        let mut arena = Arena::new(4096, 4096, 4, None);
         let mut ghosts = Ghosts::new(&arena);
         assert!(ghosts.reach(&mut arena, 0));
         ghosts.clear(&mut arena, 0);

@@ -26,6 +26,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use mapped::MappedFile;
 use parking_lot::{Mutex, MutexGuard};
 use protocol::UnixSeconds;
 
@@ -88,22 +89,38 @@ impl Store {
     /// An empty store; `now` fixes the zero of its seconds and the first of its cas uniques.
     #[must_use]
     pub fn new(config: StoreConfig, now: UnixSeconds) -> Self {
-        Self::with_seeds(&config, now, rand::random())
+        Self::in_files(&config, now, |_shard| None)
+    }
+
+    /// The same, with the memory of each shard in the file that `file` answers for its number: there it outlives the
+    /// process.
+    pub(crate) fn in_files(
+        config: &StoreConfig,
+        now: UnixSeconds,
+        file: impl FnMut(usize) -> Option<MappedFile>,
+    ) -> Self {
+        Self::with_seeds(config, now, rand::random(), file)
     }
 
     /// With a hasher whose seeds are known, so that a run can be repeated.
-    fn with_seeds(config: &StoreConfig, now: UnixSeconds, seeds: [u64; 4]) -> Self {
+    fn with_seeds(
+        config: &StoreConfig,
+        now: UnixSeconds,
+        seeds: [u64; 4],
+        mut file: impl FnMut(usize) -> Option<MappedFile>,
+    ) -> Self {
         let geometry = Geometry::new(config);
         let hasher = image::hasher(seeds);
         // The hasher's seeds are drawn anew for each store.
         let cas_base = hasher.hash_one(now.0) >> (u64::BITS - CAS_START_BITS);
         let shards = (0..geometry.shards)
-            .map(|_| {
+            .map(|number| {
                 Padded(Mutex::new(Shard::new(
                     config,
                     &geometry,
                     hasher.clone(),
                     cas_base,
+                    file(number),
                 )))
             })
             .collect();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ahash::RandomState;
+use mapped::MappedFile;
 
 use super::api::{
     Change, Item, Lookup, Read, Seconds, Source, StoreConfig, StoreCounters, StoreError, Updated, Value,
@@ -72,9 +73,16 @@ pub(super) enum Sought {
 }
 
 impl Shard {
-    pub(super) fn new(config: &StoreConfig, geometry: &Geometry, hasher: RandomState, cas_base: u64) -> Self {
+    /// An empty shard; its memory lies in `file`, if there is one.
+    pub(super) fn new(
+        config: &StoreConfig,
+        geometry: &Geometry,
+        hasher: RandomState,
+        cas_base: u64,
+        file: Option<MappedFile>,
+    ) -> Self {
         let frames = geometry.frames_per_shard(config.memory_limit_bytes);
-        let mut arena = Arena::new(geometry.frame_bytes, geometry.extent_bytes, frames);
+        let mut arena = Arena::new(geometry.frame_bytes, geometry.extent_bytes, frames, file);
         let mut ghosts = Ghosts::new(&arena);
         let index = Index::new(&mut arena, &mut ghosts);
         let log = Log::new(frames, cas_base);

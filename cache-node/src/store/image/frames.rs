@@ -1,15 +1,15 @@
-//! The bytes of a shard's memory, frame after frame, on their way out and in. Memory is given back as it is written
-//! and taken as it is read, so that a store on its way to or from memory-backed files is never there twice.
+//! The bytes of a shard's memory, frame after frame, on their way out and in. Memory is given back as it is visited on
+//! the way out, and taken as it is visited on the way in, so that a store is never there twice.
 
-use std::io::{self, Read, Write};
+use std::io;
 
-use super::super::arena::{Arena, Extent};
+use super::super::arena::Arena;
 
-/// Bytes moved in one go: what stays in a processor's cache until its checksum is made.
+/// Bytes visited in one go: what stays in a processor's cache until its checksum is made.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// Which of the frames below `made` are in use.
-pub(super) fn used(made: u32, free: &[u32]) -> Vec<bool> {
+fn used(made: u32, free: &[u32]) -> Vec<bool> {
     let mut used = vec![true; made as usize];
     for &frame in free {
         if let Some(used) = used.get_mut(frame as usize) {
@@ -19,51 +19,58 @@ pub(super) fn used(made: u32, free: &[u32]) -> Vec<bool> {
     used
 }
 
-/// Visits the bytes of one extent's frames in use: one slice for each run of neighbours.
-fn for_each_run(
-    extent: &mut Extent,
+/// Visits the bytes of one extent's frames in use, in order and in pieces, each with its position in the shard's
+/// memory. The extent begins at `start`.
+fn visit_extent(
+    start: u64,
+    extent: &mut [u8],
     used: &[bool],
     frame_bytes: usize,
-    mut visit: impl FnMut(&mut [u8]) -> io::Result<()>,
+    visit: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut frame = 0;
     while frame < used.len() {
         let run = used[frame..].iter().take_while(|&&used| used).count();
-        if run > 0 {
-            visit(extent.bytes_mut(frame * frame_bytes, run * frame_bytes))?;
+        let from = frame * frame_bytes;
+        let pieces = extent[from..][..run * frame_bytes].chunks_mut(PIECE_BYTES);
+        for (at, piece) in (from..).step_by(PIECE_BYTES).zip(pieces) {
+            visit(start + at as u64, piece)?;
         }
         frame += run.max(1);
     }
     Ok(())
 }
 
-/// Writes the frames in use, in order, and frees the memory behind.
-pub(super) fn write(arena: &mut Arena, out: &mut impl Write) -> io::Result<()> {
-    let frame_bytes = arena.frame_bytes();
+/// Visits the frames in use, and gives the memory behind them back.
+pub(super) fn leave(
+    arena: &mut Arena,
+    visit: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let (frame_bytes, extent_bytes) = (arena.frame_bytes(), arena.extent_bytes());
     let used = used(arena.made, &arena.free);
-    let extents = std::mem::take(&mut arena.extents);
-    for (mut extent, used) in extents.into_iter().zip(used.chunks(arena.frames_per_extent())) {
-        for_each_run(&mut extent, used, frame_bytes, |bytes| {
-            bytes
-                .chunks(PIECE_BYTES)
-                .try_for_each(|piece| out.write_all(piece))
-        })?;
+    let extents = std::mem::take(&mut arena.extents).into_iter();
+    let used = used.chunks(extent_bytes / frame_bytes);
+    for ((start, mut extent), used) in (0..).step_by(extent_bytes).zip(extents).zip(used) {
+        visit_extent(start, &mut extent, used, frame_bytes, visit)?;
     }
     Ok(())
 }
 
-/// Reads what [`write`] wrote, into an arena that knows its frames but has no memory yet.
-pub(super) fn read(arena: &mut Arena, input: &mut impl Read) -> io::Result<()> {
-    let frame_bytes = arena.frame_bytes();
+/// Gets memory for an arena that knows its frames but has none yet, and visits the frames in use.
+pub(super) fn enter(
+    arena: &mut Arena,
+    visit: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let (frame_bytes, extent_bytes) = (arena.frame_bytes(), arena.extent_bytes());
     let used = used(arena.made, &arena.free);
-    for used in used.chunks(arena.frames_per_extent()) {
-        let mut extent = arena.new_extent();
-        for_each_run(&mut extent, used, frame_bytes, |bytes| {
-            bytes
-                .chunks_mut(PIECE_BYTES)
-                .try_for_each(|piece| input.read_exact(piece))
-        })?;
+    for (start, used) in (0..)
+        .step_by(extent_bytes)
+        .zip(used.chunks(extent_bytes / frame_bytes))
+    {
+        let mut extent = arena.new_extent()?;
+        visit_extent(start, &mut extent, used, frame_bytes, visit)?;
         arena.extents.push(extent);
     }
-    Ok(())
+    // Those not in use may be holes.
+    arena.free.iter().try_for_each(|&frame| arena.reserve(frame))
 }

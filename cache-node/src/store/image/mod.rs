@@ -1,7 +1,7 @@
 //! What of a store outlives its process: a head (how the memory is cut, what keys are hashed with, when its seconds
 //! began) and, for each shard, tables and the bytes of its frames. Positions, cas uniques, expiries and the standing of
 //! items are the same afterwards, because the bytes are.
-//! Knows readers and writers; files, checksums and versions are the business of whoever keeps the image.
+//! Files, checksums and versions are the business of whoever keeps the image.
 //!
 //! Tables of a shard, in numbers as `words.rs` writes them:
 //!
@@ -20,8 +20,9 @@
 mod frames;
 mod words;
 
-use std::io::{self, Read, Write};
+use std::io;
 
+use mapped::MappedFile;
 use parking_lot::Mutex;
 use protocol::UnixSeconds;
 
@@ -133,9 +134,21 @@ pub(crate) struct ShardImage {
 }
 
 impl ShardImage {
-    /// Writes the bytes of the frames in use and frees their memory.
-    pub(crate) fn write_frames(mut self, out: &mut impl Write) -> io::Result<()> {
-        frames::write(&mut self.shard.arena, out)
+    /// Whether the bytes lie in a file already, at the positions that they are visited with.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.shard.arena.is_mapped()
+    }
+
+    /// Visits the bytes of the frames in use, in order, each piece with its position, and frees their memory; memory in
+    /// a file stays there. Answers how long the file is then, or ought to be.
+    pub(crate) fn leave(mut self, mut visit: impl FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<u64> {
+        let arena = &mut self.shard.arena;
+        frames::leave(arena, &mut |at, piece| visit(at, piece))?;
+        let len_bytes = arena.start_of(arena.made) as u64;
+        if let Some(file) = arena.take_file() {
+            file.finish(len_bytes)?;
+        }
+        Ok(len_bytes)
     }
 }
 
@@ -160,7 +173,7 @@ impl Store {
     /// Takes a shard out, as an image; an empty one takes its place.
     pub(crate) fn take_shard(&self, number: usize) -> ShardImage {
         let mut held = self.shards[number].0.lock();
-        let empty = Shard::new(&self.config, &self.geometry, self.hasher.clone(), 0);
+        let empty = Shard::new(&self.config, &self.geometry, self.hasher.clone(), 0, None);
         let mut shard = std::mem::replace(&mut *held, empty);
         drop(held);
         shard.settle_for_image();
@@ -238,16 +251,22 @@ pub(crate) struct ShardReader<'a> {
 }
 
 impl ShardReader<'_> {
-    /// A shard without the bytes of its frames.
+    /// A shard without the bytes of its frames; they will lie in `file`, if there is one.
     ///
     /// # Errors
     /// If the tables make no sense, or more memory is in use than the configuration gives.
     pub(crate) fn read_tables<E: From<Malformed> + From<Misfit>>(
         &self,
         tables: &[u8],
+        file: Option<MappedFile>,
     ) -> Result<RestoredShard, E> {
         let frames = self.geometry.frames_per_shard(self.config.memory_limit_bytes);
-        let arena = Arena::new(self.geometry.frame_bytes, self.geometry.extent_bytes, frames);
+        let Geometry {
+            frame_bytes,
+            extent_bytes,
+            ..
+        } = *self.geometry;
+        let arena = Arena::new(frame_bytes, extent_bytes, frames, file);
         let shard = read_tables(tables, arena, self)?;
         if shard.arena.in_use() > frames {
             return Err(Misfit::TooLarge.into());
@@ -263,9 +282,19 @@ impl RestoredShard {
         u64::from(arena.in_use()) * arena.frame_bytes() as u64
     }
 
-    /// Reads the bytes of the frames in use.
-    pub(crate) fn read_frames(&mut self, input: &mut impl Read) -> io::Result<()> {
-        frames::read(&mut self.0.arena, input)
+    /// How long a file is that holds the frames at their positions.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let arena = &self.0.arena;
+        arena.start_of(arena.made) as u64
+    }
+
+    /// Gets memory, and visits the bytes of the frames in use, in order, each piece with its position: to be filled, or,
+    /// in a file, to be looked at.
+    pub(crate) fn enter(
+        &mut self,
+        mut visit: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        frames::enter(&mut self.0.arena, &mut visit)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store that goes on from its image is the store it was. The model test restarts, too; here is what it cannot see.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 
 use protocol::UnixSeconds;
 use rand::rngs::SmallRng;
@@ -40,7 +40,14 @@ pub(super) fn image(store: &Store) -> Image {
     let shards = (0..store.shards()).map(|number| {
         let image = store.take_shard(number);
         let (tables, mut frames) = (image.tables.clone(), Vec::new());
-        image.write_frames(&mut frames).unwrap();
+        let mut end = 0;
+        let file_bytes = image.leave(|at, piece| {
+            assert!(at >= end, "in order");
+            end = at + piece.len() as u64;
+            frames.extend_from_slice(piece);
+            Ok(())
+        });
+        assert!(end <= file_bytes.unwrap());
         (tables, frames)
     });
     Image {
@@ -52,10 +59,10 @@ pub(super) fn image(store: &Store) -> Image {
 pub(super) fn restore(image: &Image, config: &StoreConfig, at: UnixSeconds) -> Result<Store, Refused> {
     Store::from_image(&image.head, config, at, |number, reader| {
         let (tables, frames) = &image.shards[number];
-        let mut shard = reader.read_tables::<Refused>(tables)?;
+        let mut shard = reader.read_tables::<Refused>(tables, None)?;
         let mut input = Cursor::new(frames);
         shard
-            .read_frames(&mut input)
+            .enter(|_at, piece| input.read_exact(piece))
             .map_err(|_ended| Refused::TooShort)?;
         assert_eq!(input.position(), frames.len() as u64, "all of it is read");
         assert_eq!(shard.frames_bytes(), frames.len() as u64);
@@ -257,7 +264,7 @@ fn tables_that_make_no_sense_are_refused_without_a_panic() {
         }
         let restored = std::panic::catch_unwind(|| {
             Store::from_image(&broken.head, &config, START, |number, reader| {
-                reader.read_tables::<Refused>(&broken.shards[number].0)
+                reader.read_tables::<Refused>(&broken.shards[number].0, None)
             })
             .is_err()
         });
