@@ -12,6 +12,7 @@ mod expiry;
 mod failover;
 mod garbage;
 mod handles;
+mod late;
 mod limits;
 mod operations;
 mod ops;

@@ -17,23 +17,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use tokio::net::{TcpStream, UnixStream};
-use tracing::{debug, info, warn};
+use bytes::BytesMut;
+use tracing::{debug, warn};
 
 use super::error::UpstreamError;
-use super::inflight::{Entry, InFlight, Matched, Micros, ValueAt};
+use super::inflight::{Entry, InFlight, Micros, ValueAt};
+use super::open::open;
 use crate::flow::Flow;
 use crate::frontend::{Client, Gather};
 use crate::health::tko::{self, Change, Health, Outcome};
-use crate::pool::{Address, Destination};
+use crate::pool::Destination;
 use crate::reply::Kind;
 use crate::request::{Expect, Op};
 use crate::stats::DestinationCounters;
 use crate::tls::Tls;
 use crate::worker::arena::Id;
 use crate::worker::ready::SocketWaker;
-use crate::worker::socket::{Read, Socket};
+use crate::worker::socket::Socket;
 
 /// Bytes that may wait to be sent to one server; a request that finds more is refused.
 const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -43,11 +43,8 @@ const UNSENT_KEPT_BYTES: usize = 256 * 1024;
 const PROBE_CONNECT_MAX: Duration = Duration::from_millis(400);
 /// Reads per turn before other sockets get theirs.
 const READS_PER_TURN: usize = 16;
-/// Room made for the rest of a reply: at least, and at most at a time.
-const PARTIAL_MIN_BYTES: usize = 4096;
-const PARTIAL_STEP_BYTES: usize = 16 * 1024 * 1024;
 /// The longest value taken from a server: memcached's largest `-I`.
-const REPLY_LEN_BYTES: usize = 1024 * 1024 * 1024;
+pub(super) const REPLY_LEN_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Whom a reply is for.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +75,9 @@ pub(crate) trait Sink {
     fn failed(&mut self, from: &Destination, entry: &Entry<ReplyTo>, note: &[u8], error: UpstreamError);
 }
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<Socket>>>>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = io::Result<Socket>>>>;
 
-enum Link {
+pub(super) enum Link {
     Idle,
     Connecting(Connecting, Micros),
     /// The probe is on its way; its answer is due by then.
@@ -118,18 +115,18 @@ impl State {
 pub(crate) struct Upstream {
     pub destination: Arc<Destination>,
     pub counters: Arc<DestinationCounters>,
-    link: Link,
-    flight: InFlight<ReplyTo>,
-    /// Requests not sent yet; the first `sent` bytes are.
-    out: BytesMut,
-    sent: usize,
+    pub(super) link: Link,
+    pub(super) flight: InFlight<ReplyTo>,
+    /// Requests not sent yet; the first `sent` bytes are. It begins with the first byte of a request.
+    pub(super) out: BytesMut,
+    pub(super) sent: usize,
     /// The beginning of a reply whose rest has not come.
-    partial: BytesMut,
-    health: Health,
+    pub(super) partial: BytesMut,
+    pub(super) health: Health,
     max_inflight: usize,
     tls: Tls,
     pub ready: Arc<SocketWaker>,
-    waker: Waker,
+    pub(super) waker: Waker,
     /// Stands in the worker's list of those that have something to send.
     pub dirty: bool,
     /// No longer in the configuration: goes when its last reply has come.
@@ -224,7 +221,7 @@ impl Upstream {
         }
     }
 
-    fn connect(&mut self, now: Micros) {
+    pub(super) fn connect(&mut self, now: Micros) {
         let (destination, tls) = (Arc::clone(&self.destination), self.tls.clone());
         // A server that is gone is looked for often: a lost packet must not cost the second in which it is to be back.
         let patience = match self.health.tko() {
@@ -256,8 +253,7 @@ impl Upstream {
                         self.out = BytesMut::new();
                     }
                 } else if self.sent > UNSENT_KEPT_BYTES {
-                    self.out.advance(self.sent);
-                    self.sent = 0;
+                    self.drop_sent();
                 }
             }
             Err(error) => {
@@ -313,128 +309,8 @@ impl Upstream {
         }
     }
 
-    /// Reads once and hands out the replies. False: nothing more for now.
-    fn read(&mut self, scratch: &mut [u8], now: Micros, sink: &mut impl Sink) -> bool {
-        let (Link::Open(socket) | Link::Probing(socket, _)) = &mut self.link else {
-            return false;
-        };
-        let mut cx = Context::from_waker(&self.waker);
-        if self.partial.is_empty() {
-            let (length, more) = match socket.read(&mut cx, scratch) {
-                Ok(Read::Pending) => return false,
-                Ok(Read::Full(length)) => (length, true),
-                Ok(Read::Drained(length)) => (length, false),
-                Ok(Read::Eof) | Err(_) => {
-                    self.closed(now, sink);
-                    return false;
-                }
-            };
-            self.counters.bytes_read.add(length as u64);
-            match self.replies(&scratch[..length], now, sink) {
-                Ok((used, additional)) => {
-                    if used < length {
-                        self.partial
-                            .reserve(length - used + additional.clamp(PARTIAL_MIN_BYTES, PARTIAL_STEP_BYTES));
-                        self.partial.extend_from_slice(&scratch[used..length]);
-                    }
-                }
-                Err(why) => {
-                    self.violated(why, now, sink);
-                    return false;
-                }
-            }
-            return more;
-        }
-        let more = match socket.read_more(&mut cx, &mut self.partial) {
-            Ok(Read::Pending) => return false,
-            Ok(Read::Full(length)) => {
-                self.counters.bytes_read.add(length as u64);
-                true
-            }
-            Ok(Read::Drained(length)) => {
-                self.counters.bytes_read.add(length as u64);
-                false
-            }
-            Ok(Read::Eof) | Err(_) => {
-                self.closed(now, sink);
-                return false;
-            }
-        };
-        let mut partial = std::mem::take(&mut self.partial);
-        match self.replies(&partial, now, sink) {
-            Ok((used, additional)) => {
-                if used < partial.len() {
-                    partial.advance(used);
-                    partial.reserve(additional.clamp(PARTIAL_MIN_BYTES, PARTIAL_STEP_BYTES));
-                    self.partial = partial;
-                }
-                more
-            }
-            Err(why) => {
-                self.violated(why, now, sink);
-                false
-            }
-        }
-    }
-
-    /// Hands out the replies in `input`: how many bytes they were, and how many are missing of the next.
-    fn replies(
-        &mut self,
-        input: &[u8],
-        now: Micros,
-        sink: &mut impl Sink,
-    ) -> Result<(usize, usize), &'static str> {
-        let mut used = 0;
-        while used < input.len() {
-            match self.flight.next(&input[used..]) {
-                Matched::Reply { entry, kind, body } => {
-                    used += body.len();
-                    self.answered(&entry, kind, now);
-                    if entry.given_up {
-                        self.counters.given_up.sub(1);
-                    }
-                    if !entry.given_up && !matches!(entry.to, ReplyTo::Probe) {
-                        self.counters.replies.count(kind);
-                        self.counters
-                            .latency
-                            .record(now.0.saturating_sub(entry.sent_at.0));
-                        sink.reply(&self.destination, &entry, kind, body, self.flight.values(), now);
-                    }
-                    self.flight.reply_done();
-                    if kind == Kind::UnknownCommand && matches!(entry.expect, Expect::Store | Expect::MetaSet)
-                    {
-                        // The server read the data block as commands: whose its next replies are nobody knows.
-                        return Err("a storage command it does not know");
-                    }
-                }
-                Matched::NeedMore { additional } => return Ok((used, additional)),
-                Matched::Broken(why) => return Err(why),
-            }
-        }
-        Ok((used, 0))
-    }
-
-    fn answered(&mut self, entry: &Entry<ReplyTo>, kind: Kind, now: Micros) {
-        if !matches!(entry.to, ReplyTo::Probe) {
-            if !entry.given_up {
-                self.health.on(Outcome::Answered);
-            }
-            return;
-        }
-        let _ = now;
-        if kind == Kind::Version && self.health.on(Outcome::ProbeAnswered) == Change::Up {
-            info!(server = %self.destination.name, address = %self.destination.address, "server answers again");
-        }
-        if let Link::Probing(..) = &self.link
-            && let Link::Probing(socket, _) = std::mem::replace(&mut self.link, Link::Idle)
-        {
-            self.link = Link::Open(socket);
-            self.counters.state.set(State::Up as u64);
-        }
-    }
-
     /// The other side closed.
-    fn closed(&mut self, now: Micros, sink: &mut impl Sink) {
+    pub(super) fn closed(&mut self, now: Micros, sink: &mut impl Sink) {
         if matches!(self.link, Link::Probing(..)) {
             self.connect_failed(now, sink);
         } else if self.flight.is_empty() {
@@ -447,7 +323,7 @@ impl Upstream {
         }
     }
 
-    fn violated(&mut self, why: &'static str, now: Micros, sink: &mut impl Sink) {
+    pub(super) fn violated(&mut self, why: &'static str, now: Micros, sink: &mut impl Sink) {
         warn!(server = %self.destination.name, why, "connection closed: the server sent something else than a reply");
         self.broke(UpstreamError::Protocol, now, sink);
     }
@@ -466,7 +342,7 @@ impl Upstream {
         self.abandon(error, sink);
     }
 
-    fn connect_failed(&mut self, now: Micros, sink: &mut impl Sink) {
+    pub(super) fn connect_failed(&mut self, now: Micros, sink: &mut impl Sink) {
         let change = self.health.on(Outcome::ConnectFailed);
         self.reset(Link::Idle);
         self.changed(change, now);
@@ -474,14 +350,14 @@ impl Upstream {
         self.abandon(UpstreamError::Connect, sink);
     }
 
-    fn changed(&mut self, change: Change, now: Micros) {
+    pub(super) fn changed(&mut self, change: Change, now: Micros) {
         let Change::Down(kind) = change else { return };
         warn!(server = %self.destination.name, address = %self.destination.address, kind = kind.name(), "server tko");
         self.counters.tkos.add(1);
         self.pause(now);
     }
 
-    fn pause(&mut self, now: Micros) {
+    pub(super) fn pause(&mut self, now: Micros) {
         let Some(kind) = self.health.tko() else { return };
         self.counters.state.set(match kind {
             tko::Kind::Soft => State::SoftTko as u64,
@@ -490,7 +366,7 @@ impl Upstream {
         self.link = Link::Pausing(now.after(self.health.pause(rand::random::<f64>())));
     }
 
-    fn reset(&mut self, link: Link) {
+    pub(super) fn reset(&mut self, link: Link) {
         let old = std::mem::replace(&mut self.link, link);
         if let Link::Open(socket) | Link::Probing(socket, _) = old
             && !self.flight.is_empty()
@@ -501,7 +377,7 @@ impl Upstream {
         self.partial = BytesMut::new();
     }
 
-    fn abandon(&mut self, error: UpstreamError, sink: &mut impl Sink) {
+    pub(super) fn abandon(&mut self, error: UpstreamError, sink: &mut impl Sink) {
         self.out = BytesMut::new();
         self.sent = 0;
         if !self.flight.is_empty() {
@@ -520,73 +396,6 @@ impl Upstream {
                 sink.failed(destination, &entry, note, error);
             }
         });
-    }
-
-    /// When [`Upstream::on_time`] has something to do, if nothing else happens.
-    pub(crate) fn deadline(&self) -> Option<Micros> {
-        match &self.link {
-            Link::Connecting(_, by) | Link::Probing(_, by) | Link::Pausing(by) => Some(*by),
-            Link::Open(_) => self
-                .flight
-                .oldest()
-                .map(|sent| sent.after(self.destination.server_timeout)),
-            Link::Idle => None,
-        }
-    }
-
-    /// Time has passed.
-    pub(crate) fn on_time(&mut self, now: Micros, sink: &mut impl Sink) {
-        match &self.link {
-            Link::Idle => {}
-            Link::Connecting(_, by) => {
-                if *by <= now {
-                    debug!(server = %self.destination.name, "connect timed out");
-                    self.connect_failed(now, sink);
-                }
-            }
-            Link::Probing(_, by) => {
-                if *by <= now {
-                    self.reset(Link::Idle);
-                    let _ = self.health.on(Outcome::ProbeFailed);
-                    self.pause(now);
-                    self.abandon(UpstreamError::Timeout, sink);
-                }
-            }
-            Link::Pausing(by) => {
-                if *by <= now {
-                    if self.retired {
-                        self.link = Link::Idle;
-                    } else {
-                        self.connect(now);
-                    }
-                }
-            }
-            Link::Open(_) => self.expire(now, sink),
-        }
-    }
-
-    fn expire(&mut self, now: Micros, sink: &mut impl Sink) {
-        let timeout = u64::try_from(self.destination.server_timeout.as_micros()).unwrap_or(u64::MAX);
-        let Some(before) = now.0.checked_sub(timeout).map(Micros) else {
-            return;
-        };
-        let mut change = Change::None;
-        let mut counted = false;
-        while let Some((entry, note)) = self.flight.give_up(before) {
-            self.counters.errors.count(UpstreamError::Timeout);
-            self.counters.given_up.add(1);
-            sink.failed(&self.destination, &entry, note, UpstreamError::Timeout);
-            // Requests that ran out together are one sign, not many.
-            if !counted {
-                counted = true;
-                change = self.health.on(Outcome::Timeout);
-            }
-        }
-        if matches!(change, Change::Down(_)) {
-            self.reset(Link::Idle);
-            self.changed(change, now);
-            self.abandon(UpstreamError::Timeout, sink);
-        }
     }
 
     /// Does what an operator wants.
@@ -634,19 +443,4 @@ pub(crate) struct Limits {
     pub max_inflight: usize,
     /// How servers are spoken to that want it.
     pub tls: Tls,
-}
-
-async fn open(destination: Arc<Destination>, tls: Tls) -> io::Result<Socket> {
-    Ok(match &destination.address {
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            if let Some(how) = &destination.tls {
-                let session = tls.connect(how, destination.address.host(), stream).await?;
-                return Ok(Socket::Tls(Box::new(session)));
-            }
-            Socket::Tcp(stream)
-        }
-        Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
-    })
 }

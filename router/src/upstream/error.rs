@@ -15,6 +15,9 @@ pub(crate) enum UpstreamError {
     /// Too much waits for this server already: nothing was sent.
     #[error("Server busy: too many requests wait for it")]
     Busy,
+    /// Its time was up before the server took it: nothing was sent, and nothing will be.
+    #[error("Deadline exceeded before it could be sent")]
+    Late,
     /// The server left the configuration before the request could be sent.
     #[error("Server was removed from the configuration")]
     Removed,
@@ -37,11 +40,12 @@ pub(crate) enum UpstreamError {
 
 impl UpstreamError {
     /// Every one, for tables of counters.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Tko,
         Self::Connect,
         Self::Drained,
         Self::Busy,
+        Self::Late,
         Self::Removed,
         Self::Owed,
         Self::NotSpooled,
@@ -53,7 +57,13 @@ impl UpstreamError {
     /// Whether the server may have carried the request out, or may yet.
     pub(crate) const fn may_have_been_done(self) -> bool {
         match self {
-            Self::Tko | Self::Connect | Self::Drained | Self::Busy | Self::Removed | Self::Owed => false,
+            Self::Tko
+            | Self::Connect
+            | Self::Drained
+            | Self::Busy
+            | Self::Late
+            | Self::Removed
+            | Self::Owed => false,
             Self::NotSpooled | Self::Timeout | Self::Closed | Self::Protocol => true,
         }
     }
@@ -70,6 +80,7 @@ impl UpstreamError {
             Self::Connect => "connect",
             Self::Drained => "drained",
             Self::Busy => "busy",
+            Self::Late => "late",
             Self::Removed => "removed",
             Self::Owed => "owed",
             Self::NotSpooled => "not_spooled",
@@ -86,6 +97,7 @@ impl UpstreamError {
             Self::Connect => b"SERVER_ERROR Server unavailable: cannot connect\r\n",
             Self::Drained => b"SERVER_ERROR Server unavailable: drained by an operator\r\n",
             Self::Busy => b"SERVER_ERROR Server busy: too many requests wait for it\r\n",
+            Self::Late => b"SERVER_ERROR Deadline exceeded before it could be sent\r\n",
             Self::Removed => b"SERVER_ERROR Server was removed from the configuration\r\n",
             Self::Owed => b"SERVER_ERROR Server unavailable: it is owed invalidations\r\n",
             Self::NotSpooled => {

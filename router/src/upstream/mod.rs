@@ -3,5 +3,8 @@
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod inflight;
+mod late;
+mod open;
+mod receive;
 
 pub(crate) use connection::{ReplyTo, Sink, Upstream};

@@ -16,7 +16,13 @@ const ERRORS: [(&str, &[Failure]); 10] = [
         ],
     ),
     ("connect_timeout", &[Failure::Upstream(UpstreamError::Connect)]),
-    ("timeout", &[Failure::Upstream(UpstreamError::Timeout)]),
+    (
+        "timeout",
+        &[
+            Failure::Upstream(UpstreamError::Timeout),
+            Failure::Upstream(UpstreamError::Late),
+        ],
+    ),
     ("busy", &[Failure::Upstream(UpstreamError::Busy)]),
     (
         "remote_error",
@@ -25,7 +31,7 @@ const ERRORS: [(&str, &[Failure]); 10] = [
     ("local_error", &[Failure::Upstream(UpstreamError::Removed)]),
     ("shutdown", &[]),
     ("try_again", &[]),
-    ("deadline_exceeded", &[]),
+    ("deadline_exceeded", &[Failure::Upstream(UpstreamError::Late)]),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -218,8 +218,9 @@ impl<T: Copy> InFlight<T> {
         self.entries.get(self.given_up).map(|entry| entry.sent_at)
     }
 
-    /// Gives up the oldest request still waited for, if it was sent before `before`: its late reply will be dropped.
-    pub(crate) fn give_up(&mut self, before: Micros) -> Option<(Entry<T>, &[u8])> {
+    /// Gives up the oldest request still waited for, if it was queued before `before`: its late reply will be dropped.
+    /// The request, its place in the queue and its note.
+    pub(crate) fn give_up(&mut self, before: Micros) -> Option<(usize, Entry<T>, &[u8])> {
         let entry = self.entries.get_mut(self.given_up)?;
         if entry.sent_at > before {
             return None;
@@ -229,7 +230,27 @@ impl<T: Copy> InFlight<T> {
         let start = self.given_up_notes;
         self.given_up += 1;
         self.given_up_notes += entry.note_len as usize;
-        Some((entry, self.notes.slice(start, entry.note_len)))
+        Some((self.given_up - 1, entry, self.notes.slice(start, entry.note_len)))
+    }
+
+    /// Forgets those given up from place `from` on, because they are not going to be sent: no reply will come. How many
+    /// these were.
+    pub(crate) fn take_back(&mut self, from: usize) -> usize {
+        if from >= self.given_up || from == 0 && self.scanned > 0 {
+            return 0;
+        }
+        let count = self.given_up - from;
+        let length = |entry: &Entry<T>| entry.note_len as usize;
+        let before: usize = self.entries.range(..from).map(length).sum();
+        let taken: usize = self
+            .entries
+            .drain(from..self.given_up)
+            .map(|entry| length(&entry))
+            .sum();
+        self.notes.cut(before, taken);
+        self.given_up = from;
+        self.given_up_notes -= taken;
+        count
     }
 
     /// Empties the queue because the connection is gone: each request still waited for, with its note.
@@ -278,6 +299,12 @@ impl Notes {
     fn slice(&self, start: usize, length: u32) -> &[u8] {
         let start = self.head + start;
         &self.bytes[start..start + length as usize]
+    }
+
+    fn cut(&mut self, start: usize, length: usize) {
+        let start = self.head + start;
+        self.bytes.drain(start..start + length);
+        self.end -= length;
     }
 
     fn drop_head(&mut self, length: u32) {

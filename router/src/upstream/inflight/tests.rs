@@ -133,8 +133,8 @@ fn a_late_reply_is_dropped_and_the_next_one_still_finds_its_request() {
             Micros(number as u64 * 10),
         );
     }
-    let (entry, note) = flight.give_up(Micros(5)).expect("the first is older");
-    assert_eq!((entry.to, note), (0, b"a".as_slice()));
+    let (place, entry, note) = flight.give_up(Micros(5)).expect("the first is older");
+    assert_eq!((place, entry.to, note), (0, 0, b"a".as_slice()));
     assert!(flight.give_up(Micros(5)).is_none(), "the second is younger");
     assert_eq!(flight.oldest(), Some(Micros(10)));
 
@@ -149,6 +149,35 @@ fn a_late_reply_is_dropped_and_the_next_one_still_finds_its_request() {
         panic!("the next reply is a reply");
     };
     assert_eq!((entry.to, entry.given_up), (1, false));
+}
+
+#[test]
+fn what_is_taken_back_leaves_the_others_their_replies() {
+    let mut flight = InFlight::new(1 << 20);
+    for (number, key) in ["a", "bb", "ccc", "dddd"].into_iter().enumerate() {
+        flight.note().extend_from_slice(key.as_bytes());
+        flight.push(number, (Op::Get, Expect::Retrieval), false, Micros(number as u64));
+    }
+    let mut given_up = Vec::new();
+    while let Some((place, entry, note)) = flight.give_up(Micros(2)) {
+        given_up.push((place, entry.to, note.to_vec()));
+    }
+    assert_eq!(given_up[2], (2, 2, b"ccc".to_vec()));
+    assert_eq!(flight.take_back(1), 2, "all but the first, which was sent");
+    assert_eq!(flight.take_back(1), 0);
+    assert_eq!((flight.len(), flight.oldest()), (2, Some(Micros(3))));
+    let bytes = b"VALUE a 0 1\r\nx\r\nEND\r\nVALUE dddd 0 1\r\ny\r\nEND\r\n";
+    let mut at = 0;
+    let mut answered = Vec::new();
+    while let Matched::Reply { entry, body, .. } = flight.next(&bytes[at..]) {
+        at += body.len();
+        answered.push((entry.to, entry.given_up));
+        flight.reply_done();
+        if flight.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(answered, [(0, true), (3, false)]);
 }
 
 #[test]
