@@ -221,6 +221,7 @@ async fn servers(State(admin): State<Admin>) -> Response {
                 "addresses": addresses,
                 "state": shared.registry.state(&name).name(),
                 "drained": drained.contains(&name),
+                "connections": counted.len(),
                 "requests": sum(|counters| counters.requests.get()),
                 "errors": sum(|counters| counters.errors.total()),
                 "in_flight": sum(DestinationCounters::inflight),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::debt::spool::SyncPolicy;
+use crate::pool::CONNECTIONS_MAX;
 
 /// A memcached proxy: consistent hashing, replicated pools, failover, live configuration.
 #[derive(Debug, Clone, Parser)]
@@ -104,6 +105,10 @@ pub struct Options {
     /// Requests that may wait for one server's replies, per worker; more are refused.
     #[arg(long, default_value_t = 65_536, value_name = "N")]
     pub max_inflight: usize,
+    /// Connections of each worker to a server, unless its pool says otherwise: each key keeps to one of them. More than
+    /// one spares small replies the wait behind large ones.
+    #[arg(long, default_value_t = 1, value_parser = connections, value_name = "N")]
+    pub connections_per_server: usize,
     /// Keep what replicas missed (deletes, and sets as deletes) in this folder until they have been told. Without it
     /// a delete that misses a replica is an error, and what sets missed is forgotten when the router ends.
     #[arg(long, visible_alias = "async-dir", value_name = "DIR")]
@@ -216,6 +221,14 @@ fn param(text: &str) -> Result<(String, String), String> {
         .split_once(':')
         .ok_or_else(|| format!("{text:?} is not NAME:VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// How many connections a worker may have to a server.
+fn connections(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| (1..=CONNECTIONS_MAX).contains(count))
+        .ok_or_else(|| format!("{text:?} is not a number from 1 to {CONNECTIONS_MAX}"))
 }
 
 /// A size with its unit: `64KiB`, `1MiB`; memcached's `1m` and `512k` too.

@@ -15,7 +15,7 @@ pub(crate) fn explain(config: &Config, op: &str, key: &str) -> Result<String, St
     let names = Op::ALL.map(Op::name);
     let op = Op::named(op).ok_or_else(|| crate::config::check::unknown("operation", op, &names))?;
     // Handles are made without connections: nobody is asked.
-    let mut connect = |_: &_| Id::nobody();
+    let mut connect = |_: &_, _: usize| Id::nobody();
     let mut builder = Builder {
         connect: &mut connect,
         debts: Debts::in_memory(Terms {

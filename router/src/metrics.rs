@@ -394,6 +394,15 @@ fn servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
             );
         }
     }
+    page.metric(
+        "router_upstream_connections",
+        "gauge",
+        "Connections to a server that are open",
+    );
+    for (name, counted) in destinations {
+        let open = counted.iter().filter(|c| c.counters.state() == State::Up);
+        page.sample("router_upstream_connections", &[("server", name)], open.count());
+    }
     let per_server = |page: &mut Page, metric: &str, of: &dyn Fn(&Counted) -> u64| {
         for (name, counted) in destinations {
             page.sample(metric, &[("server", name)], counted.iter().map(of).sum::<u64>());

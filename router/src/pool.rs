@@ -59,7 +59,12 @@ pub(crate) struct Destination {
     pub server_timeout: Duration,
     pub connect_timeout: Duration,
     pub get_errors: GetErrors,
+    /// How many connections each worker has to it, at least one.
+    pub connections: usize,
 }
+
+/// The most connections that a worker may have to one server.
+pub(crate) const CONNECTIONS_MAX: usize = 64;
 
 /// A server as it is written: `[NAME=]HOST:PORT`, `[NAME=]unix:/PATH`. mcrouter's `:ascii:plain` may follow.
 #[derive(Debug, Clone, PartialEq, Eq)]

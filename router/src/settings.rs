@@ -78,6 +78,7 @@ impl Settings {
                 server_timeout: options.server_timeout,
                 connect_timeout: options.connect_timeout,
                 host_id: host_id(),
+                connections: options.connections_per_server,
                 tls_trust: tls.knows_whom_to_believe(),
                 tls: ServerTls {
                     name: options.tls_server_name.clone(),

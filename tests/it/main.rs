@@ -12,6 +12,7 @@ mod expiry;
 mod failover;
 mod garbage;
 mod handles;
+mod lanes;
 mod late;
 mod limits;
 mod operations;

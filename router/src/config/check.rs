@@ -19,6 +19,8 @@ pub(crate) struct Defaults {
     pub server_timeout: Duration,
     pub connect_timeout: Duration,
     pub host_id: String,
+    /// Connections of each worker to a server.
+    pub connections: usize,
     /// Servers can be spoken to over TLS.
     /// Whether somebody is named who vouches for servers.
     pub tls_trust: bool,

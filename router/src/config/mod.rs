@@ -198,6 +198,7 @@ pub(crate) fn known_keys(source: &Value) -> Vec<String> {
         server_timeout: std::time::Duration::from_secs(1),
         connect_timeout: std::time::Duration::from_secs(1),
         host_id: String::new(),
+        connections: 1,
         tls_trust: false,
         tls: crate::tls::ServerTls::default(),
     };

@@ -7,7 +7,7 @@ use cluster::{Placement, Topology, Weight};
 use super::check::Checker;
 use super::node::{ConfigError, Node};
 use crate::debt::agents::ReplicatedPool;
-use crate::pool::{Address, Destination, GetErrors, NamedAddress};
+use crate::pool::{Address, CONNECTIONS_MAX, Destination, GetErrors, NamedAddress};
 use crate::route::hash::{HashSettings, default_kind, read_tags, read_weights};
 use crate::route::{Blueprint, destination, hash};
 use crate::tls::{ServerTls, Verify};
@@ -146,6 +146,8 @@ impl<'v> Checker<'v> {
                 "hash",
                 "get_errors",
                 "error_on_empty",
+                "connections_per_server",
+                "additional_fanout",
                 "security_mech",
                 "use_ssl",
                 "tls_server_name",
@@ -160,7 +162,6 @@ impl<'v> Checker<'v> {
                 "port_override",
                 "qos",
                 "weights_rv",
-                "additional_fanout",
                 "tko_tracker",
                 "max_outstanding",
                 "disable_request_deadline_check",
@@ -187,6 +188,7 @@ impl<'v> Checker<'v> {
             },
         };
         let pool_tls = self.tls_of(node)?;
+        let connections = self.connections_of(node)?;
         let servers_node = self
             .inherited(node, "servers")
             .ok_or_else(|| node.error("needs \"servers\""))?;
@@ -216,6 +218,7 @@ impl<'v> Checker<'v> {
                 server_timeout,
                 connect_timeout,
                 get_errors,
+                connections,
             }));
         }
         let weights = self
@@ -244,6 +247,28 @@ impl<'v> Checker<'v> {
             blueprints,
             error_on_empty,
         })
+    }
+
+    /// How many connections each worker has to a server of a pool: `connections_per_server`, or mcrouter's
+    /// `additional_fanout`, which counts from the second.
+    fn connections_of<'n>(&self, node: &Node<'n>) -> Result<usize, ConfigError>
+    where
+        'v: 'n,
+    {
+        let (count, said) = match self.inherited(node, "connections_per_server") {
+            Some(count) => (count.count()?, count),
+            None => match self.inherited(node, "additional_fanout") {
+                Some(more) => (more.count()?.saturating_add(1), more),
+                None => return Ok(self.defaults.connections),
+            },
+        };
+        if (1..=CONNECTIONS_MAX).contains(&count) {
+            Ok(count)
+        } else {
+            Err(said.error(&format!(
+                "a worker has 1 to {CONNECTIONS_MAX} connections to a server, not {count}"
+            )))
+        }
     }
 
     /// How a pool wants its servers spoken to over TLS, if it does.

@@ -10,6 +10,7 @@ fn defaults() -> Defaults {
         server_timeout: Duration::from_secs(1),
         connect_timeout: Duration::from_secs(1),
         host_id: "host".to_owned(),
+        connections: 1,
         tls_trust: false,
         tls: crate::tls::ServerTls::default(),
     }

@@ -376,7 +376,7 @@ impl Core {
         let servers: Vec<_> = self
             .servers
             .iter()
-            .filter(|(_, upstream)| !upstream.retired)
+            .filter(|(_, upstream)| !upstream.retired && upstream.lane == 0)
             .map(|(server, _)| server)
             .collect();
         let what = (Op::Delete, Expect::Flush, Bytes::new());

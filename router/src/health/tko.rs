@@ -135,6 +135,14 @@ impl Health {
         }
     }
 
+    /// Somebody else found that it does not answer.
+    pub(crate) fn fail(&mut self) -> Change {
+        match self.state {
+            State::Up { .. } => self.fall(Kind::Soft),
+            State::Tko { .. } => Change::None,
+        }
+    }
+
     fn fall(&mut self, kind: Kind) -> Change {
         self.state = State::Tko {
             kind,

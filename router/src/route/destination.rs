@@ -1,4 +1,5 @@
-//! One server: the leaf of every tree.
+//! One server: the leaf of every tree. If a worker has several connections to it, each key keeps to one of them, so that
+//! what is asked about a key is answered in the order in which it was asked.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,19 +12,44 @@ use crate::request::{OwnedRequest, Routing};
 use crate::upstream::Upstream;
 use crate::worker::arena::Id;
 
+/// The only connection to a server.
 struct DestinationRoute {
     id: Id<Upstream>,
+    destination: Arc<Destination>,
+}
+
+/// Several.
+struct Lanes {
+    ids: Box<[Id<Upstream>]>,
     destination: Arc<Destination>,
 }
 
 /// The route to `destination`.
 pub(crate) fn blueprint(destination: Arc<Destination>) -> Blueprint {
     Arc::new(move |builder| {
-        Rc::new(DestinationRoute {
-            id: (builder.connect)(&destination),
+        let mut connect = |lane| (builder.connect)(&destination, lane);
+        if destination.connections == 1 {
+            return Rc::new(DestinationRoute {
+                id: connect(0),
+                destination: Arc::clone(&destination),
+            });
+        }
+        Rc::new(Lanes {
+            ids: (0..destination.connections).map(connect).collect(),
             destination: Arc::clone(&destination),
         })
     })
+}
+
+/// Asks over the connection `id`, unless the fast way has just been there.
+fn ask(id: Id<Upstream>, destination: &Destination, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+    match request.failed {
+        Some((failed, error)) if failed == id => at_once(Reply::Failed {
+            error,
+            gets: destination.get_errors,
+        }),
+        _ => Box::pin(caller.send(id, request)),
+    }
 }
 
 impl RouteHandle for DestinationRoute {
@@ -32,14 +58,30 @@ impl RouteHandle for DestinationRoute {
     }
 
     fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        match request.failed {
-            // The fast way has just been there.
-            Some((id, error)) if id == self.id => at_once(Reply::Failed {
-                error,
-                gets: self.destination.get_errors,
-            }),
-            _ => Box::pin(caller.send(self.id, request)),
-        }
+        ask(self.id, &self.destination, request, caller)
+    }
+
+    fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {
+        into.server(&self.destination);
+    }
+}
+
+impl Lanes {
+    /// Another hash than those by which keys find their servers: one server's keys are spread over all its connections.
+    fn of(&self, key: &[u8]) -> Id<Upstream> {
+        let lanes = self.ids.len() as u64;
+        let lane = (u128::from(cluster::spooky64(key)) * u128::from(lanes)) >> 64;
+        self.ids[usize::try_from(lane).expect("less than there are")]
+    }
+}
+
+impl RouteHandle for Lanes {
+    fn route(&self, request: Routing<'_>, _servers: &Servers) -> Routed {
+        Routed::To(self.of(request.key))
+    }
+
+    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        ask(self.of(&request.hashed), &self.destination, request, caller)
     }
 
     fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {

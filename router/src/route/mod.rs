@@ -114,7 +114,8 @@ pub(crate) type Blueprint = Arc<dyn Fn(&mut Builder<'_>) -> Handle + Send + Sync
 
 /// What a worker makes handles with: it knows, or opens, the connection to each server.
 pub(crate) struct Builder<'w> {
-    pub connect: &'w mut dyn FnMut(&Arc<Destination>) -> Id<Upstream>,
+    /// The second is which of the connections to the server, counted from 0.
+    pub connect: &'w mut dyn FnMut(&Arc<Destination>, usize) -> Id<Upstream>,
     /// What replicas are owed.
     pub debts: Arc<Debts>,
     /// What handles know of the worker besides.

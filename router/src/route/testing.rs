@@ -37,6 +37,7 @@ impl Recording {
             server_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             host_id: "host".to_owned(),
+            connections: 1,
             tls_trust: false,
             tls: crate::tls::ServerTls::default(),
         };
@@ -50,7 +51,7 @@ impl Recording {
             max_inflight: 10,
             tls: crate::tls::Tls::default(),
         };
-        let mut connect = |destination: &Arc<Destination>| {
+        let mut connect = |destination: &Arc<Destination>, lane: usize| {
             if let Some((id, _)) = destinations.iter().find(|(_, known)| known == destination) {
                 return *id;
             }
@@ -58,6 +59,7 @@ impl Recording {
                 let waker = SocketWaker::new(Token::Upstream(id.index()), &ready);
                 Upstream::new(
                     Arc::clone(destination),
+                    lane,
                     Arc::new(DestinationCounters::default()),
                     waker,
                     &limits,

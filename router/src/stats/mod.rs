@@ -226,12 +226,20 @@ pub(crate) struct Registry {
     at_reset: Mutex<WorkerCounters>,
 }
 
-/// One worker's counters of one server.
+/// The counters of one connection of a worker to a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
     pub worker: usize,
+    /// Which of the worker's connections to it.
+    pub lane: usize,
     pub destination: Arc<Destination>,
     pub counters: Arc<DestinationCounters>,
+}
+
+impl Counted {
+    fn is(&self, worker: usize, lane: usize, destination: &Destination) -> bool {
+        self.worker == worker && self.lane == lane && *self.destination == *destination
+    }
 }
 
 impl Registry {
@@ -247,23 +255,21 @@ impl Registry {
         hot_keys::hottest(&self.hot_keys.lock(), most)
     }
 
-    /// The counters of a server for one worker; they go on where they were if the server was here before.
+    /// The counters of one connection of a worker to a server; they go on where they were if the server was here before.
     pub(crate) fn destination(
         &self,
-        worker: usize,
+        (worker, lane): (usize, usize),
         destination: &Arc<Destination>,
     ) -> Arc<DestinationCounters> {
         let mut destinations = self.destinations.lock();
         let known = destinations.entry(destination.name.clone()).or_default();
-        if let Some(found) = known
-            .iter()
-            .find(|counted| counted.worker == worker && counted.destination == *destination)
-        {
+        if let Some(found) = known.iter().find(|counted| counted.is(worker, lane, destination)) {
             return Arc::clone(&found.counters);
         }
         let counters = Arc::new(DestinationCounters::default());
         known.push(Counted {
             worker,
+            lane,
             destination: Arc::clone(destination),
             counters: Arc::clone(&counters),
         });
@@ -284,10 +290,10 @@ impl Registry {
     }
 
     /// Forgets a server that left the configuration.
-    pub(crate) fn forget(&self, worker: usize, destination: &Destination) {
+    pub(crate) fn forget(&self, (worker, lane): (usize, usize), destination: &Destination) {
         let mut destinations = self.destinations.lock();
         if let Some(known) = destinations.get_mut(&destination.name) {
-            known.retain(|counted| counted.worker != worker || *counted.destination != *destination);
+            known.retain(|counted| !counted.is(worker, lane, destination));
             if known.is_empty() {
                 destinations.remove(&destination.name);
             }

@@ -114,6 +114,8 @@ impl State {
 /// A server as one worker knows it.
 pub(crate) struct Upstream {
     pub destination: Arc<Destination>,
+    /// Which of the worker's connections to it this is, counted from 0.
+    pub lane: usize,
     pub counters: Arc<DestinationCounters>,
     pub(super) link: Link,
     pub(super) flight: InFlight<ReplyTo>,
@@ -124,9 +126,12 @@ pub(crate) struct Upstream {
     pub(super) partial: BytesMut,
     pub(super) health: Health,
     max_inflight: usize,
+    unsent_max_bytes: usize,
     tls: Tls,
     pub ready: Arc<SocketWaker>,
     pub(super) waker: Waker,
+    /// It was found not to answer since the worker's other connections to the server were last told.
+    pub(super) found_dead: bool,
     /// Stands in the worker's list of those that have something to send.
     pub dirty: bool,
     /// No longer in the configuration: goes when its last reply has come.
@@ -142,12 +147,16 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(
         destination: Arc<Destination>,
+        lane: usize,
         counters: Arc<DestinationCounters>,
         ready: Arc<SocketWaker>,
         limits: &Limits,
     ) -> Self {
+        // The bounds are the server's: its connections share them.
+        let lanes = destination.connections.max(1);
         Self {
             destination,
+            lane,
             counters,
             link: Link::Idle,
             flight: InFlight::new(REPLY_LEN_BYTES),
@@ -155,10 +164,12 @@ impl Upstream {
             sent: 0,
             partial: BytesMut::new(),
             health: Health::new(limits.timeouts_until_tko),
-            max_inflight: limits.max_inflight,
+            max_inflight: (limits.max_inflight / lanes).max(1),
+            unsent_max_bytes: UNSENT_MAX_BYTES / lanes,
             tls: limits.tls.clone(),
             waker: Waker::from(Arc::clone(&ready)),
             ready,
+            found_dead: false,
             dirty: false,
             retired: false,
             drained: false,
@@ -179,7 +190,7 @@ impl Upstream {
                 UpstreamError::Drained
             });
         }
-        if self.flight.len() >= self.max_inflight || self.out.len() - self.sent > UNSENT_MAX_BYTES {
+        if self.flight.len() >= self.max_inflight || self.out.len() - self.sent > self.unsent_max_bytes {
             return Err(UpstreamError::Busy);
         }
         Ok(())
@@ -396,6 +407,21 @@ impl Upstream {
                 sink.failed(destination, &entry, note, error);
             }
         });
+    }
+
+    /// Whether it was found not to answer since this was last asked.
+    pub(crate) fn take_found_dead(&mut self) -> bool {
+        std::mem::take(&mut self.found_dead)
+    }
+
+    /// Another connection to the server found that it does not answer.
+    pub(crate) fn hear_it_is_dead(&mut self, now: Micros, sink: &mut impl Sink) {
+        let change = self.health.fail();
+        if matches!(change, Change::Down(_)) {
+            self.reset(Link::Idle);
+            self.changed(change, now);
+            self.abandon(UpstreamError::Timeout, sink);
+        }
     }
 
     /// Does what an operator wants.

@@ -69,6 +69,7 @@ impl Upstream {
                 if self.expire(now, sink) == Expired::Some {
                     let change = self.health.on(Outcome::Timeout);
                     if matches!(change, Change::Down(_)) {
+                        self.found_dead = true;
                         self.reset(Link::Idle);
                         self.changed(change, now);
                         self.abandon(UpstreamError::Timeout, sink);

@@ -90,17 +90,19 @@ impl Core {
             now,
             ..
         } = self;
-        let mut connect = |destination: &Arc<crate::pool::Destination>| {
+        let mut connect = |destination: &Arc<crate::pool::Destination>, lane: usize| {
             let known = servers
                 .iter()
-                .find(|(_, upstream)| upstream.destination == *destination && !upstream.retired)
+                .find(|(_, upstream)| {
+                    upstream.lane == lane && upstream.destination == *destination && !upstream.retired
+                })
                 .map(|(id, _)| id);
             let id = known.unwrap_or_else(|| {
-                let counters = shared.registry.destination(*number, destination);
+                let counters = shared.registry.destination((*number, lane), destination);
                 servers.insert_with(|id| {
                     let waker = SocketWaker::new(Token::Upstream(id.index()), ready);
                     let mut upstream =
-                        Upstream::new(Arc::clone(destination), counters, waker, &settings.upstream);
+                        Upstream::new(Arc::clone(destination), lane, counters, waker, &settings.upstream);
                     upstream.drained = shared.drained.lock().contains(&destination.name);
                     upstream
                 })
@@ -148,7 +150,8 @@ impl Core {
         if self.servers.get_mut(id).is_some_and(Upstream::retire)
             && let Some(upstream) = self.servers.remove(id)
         {
-            self.shared.registry.forget(self.number, &upstream.destination);
+            let whose = (self.number, upstream.lane);
+            self.shared.registry.forget(whose, &upstream.destination);
         }
     }
     /// After a bug: whatever may be half done is undone.
@@ -224,13 +227,27 @@ impl Core {
 
     pub(super) fn on_time(&mut self) {
         self.front.wishes.on_time();
+        let mut dead = Vec::new();
         let all: Vec<_> = self.servers.iter().map(|(id, _)| id).collect();
         for id in all {
             if let Some(upstream) = self.servers.get_mut(id) {
                 upstream.on_time(self.now, &mut self.front);
+                if upstream.take_found_dead() && upstream.destination.connections > 1 {
+                    dead.push(Arc::clone(&upstream.destination));
+                }
                 if upstream.retired {
                     self.retire(id);
                 }
+            }
+        }
+        self.share(&dead);
+    }
+
+    /// A server that does not answer over one connection is not asked over the others either.
+    fn share(&mut self, dead: &[Arc<crate::pool::Destination>]) {
+        for (_, upstream) in self.servers.iter_mut() {
+            if dead.contains(&upstream.destination) {
+                upstream.hear_it_is_dead(self.now, &mut self.front);
             }
         }
     }
