@@ -6,7 +6,7 @@ use protocol::{Arith, ArithVerb, Delete, Store, StoreVerb, Touch};
 
 use super::gets::touched;
 use super::{Context, arith};
-use crate::store::{Body, Change, Item, NewItem, Read, Seconds, StoreError};
+use crate::store::{Body, Change, End, Item, NewItem, Read, Seconds, StoreError};
 
 /// `set add replace append prepend cas`.
 pub(super) fn store(cx: &mut Context<'_>, request: &Store<'_>, out: &mut BytesMut) {
@@ -24,9 +24,16 @@ pub(super) fn store(cx: &mut Context<'_>, request: &Store<'_>, out: &mut BytesMu
             (whole(request, expires), Verdict::Stored)
         })
     } else {
-        cx.store().update(lookup, cx.at, read, request.data, |item| {
-            decide(request, expires, item.as_ref())
-        })
+        let decide = |item: Option<Item<'_>>| decide(request, expires, item.as_ref());
+        match request.verb {
+            StoreVerb::Append => cx
+                .store()
+                .extend(lookup, cx.at, read, request.data, End::Back, decide),
+            StoreVerb::Prepend => cx
+                .store()
+                .extend(lookup, cx.at, read, request.data, End::Front, decide),
+            _whole => cx.store().update(lookup, cx.at, read, request.data, decide),
+        }
     };
     let stored = match done {
         Ok(done) => done.result,

@@ -234,6 +234,15 @@ pub enum Body<'a> {
     Prepend(&'a [u8]),
 }
 
+/// Where bytes are added to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As `prepend` does.
+    Front,
+    /// As `append` does.
+    Back,
+}
+
 /// Changes that leave the value alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Patch {

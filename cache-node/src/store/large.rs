@@ -115,12 +115,17 @@ impl Shard {
         (self.arena.limit() as usize * self.arena.frame_bytes() / 4).min(LARGE_BYTES_MAX)
     }
 
+    /// Whether a value that lies in pieces may not be so long.
+    pub(super) fn is_too_large(&self, key: Lookup<'_>, len: usize) -> bool {
+        len > self.large_bytes_max() || key.key.len() + len > self.item_bytes_max
+    }
+
     /// Begins a large value: nobody sees it until it is given to an item.
     ///
     /// # Errors
     /// If it is larger than items may be or the shard can take, or too much is being written at this moment.
     pub(super) fn begin_large(&mut self, key: Lookup<'_>, len: usize) -> Result<u32, StoreError> {
-        if len > self.large_bytes_max() || key.key.len() + len > self.item_bytes_max {
+        if self.is_too_large(key, len) {
             self.counters.too_large += 1;
             return Err(StoreError::TooLarge);
         }

@@ -15,6 +15,7 @@ mod put;
 mod queue;
 mod segment;
 mod shard;
+mod staging;
 mod ttl_class;
 mod value;
 
@@ -32,7 +33,7 @@ use protocol::UnixSeconds;
 
 use api::Source;
 pub use api::{
-    Body, CasPatch, Change, Item, Lookup, NewItem, Patch, Read, Seconds, StoreConfig, StoreCounters,
+    Body, CasPatch, Change, End, Item, Lookup, NewItem, Patch, Read, Seconds, StoreConfig, StoreCounters,
     StoreError, Updated, Value, Visit, Witness,
 };
 use geometry::Geometry;
@@ -41,6 +42,7 @@ pub(crate) use image::{Head, Misfit, RestoredShard, ShardReader, WordsIn, WordsO
 use index::Near;
 use item::Handle;
 use shard::{Found, Shard, Sought};
+use staging::{Joined, Pin, Staging};
 use value::ItemValue;
 
 /// Keys read together under the locks of their shards: enough for cache misses to overlap, few enough that nobody
@@ -56,6 +58,8 @@ const SHARD_BIT: u32 = 26;
 const CAS_START_BITS: u32 = 30;
 /// The zero of a store's seconds lies this long before its creation, so that zero is free to mean "never".
 const EPOCH_LEAD: u64 = 2;
+/// Times that two values are joined outside the lock before it is held until they are.
+const JOIN_ATTEMPTS: usize = 3;
 /// Cells looked at, and buckets scanned, before the lock is released.
 const BITE: usize = 64;
 
@@ -241,8 +245,7 @@ impl Store {
                 size_bytes: item.size_bytes(),
             },
         };
-        let _pin = Pin { lock, row };
-        shard.pin(row);
+        let _pin = Pin::new(lock, &mut shard, row);
         drop(shard);
         visit(Some(item))
     }
@@ -365,6 +368,33 @@ impl Store {
         lock.lock().update(key, now, read, None, decide)
     }
 
+    /// The same for `decide` that adds `more` to the value it sees, with `Body::Append(more)` or `Body::Prepend(more)`
+    /// as `end` says. Two long values are joined before the lock is taken for good: nobody waits for that copy either.
+    ///
+    /// # Errors
+    /// As for [`update`](Self::update).
+    pub fn extend<'c, R>(
+        &self,
+        key: Lookup<'_>,
+        now: Seconds,
+        read: Read,
+        more: &'c [u8],
+        end: End,
+        decide: impl FnOnce(Option<Item<'_>>) -> (Change<'c>, R),
+    ) -> Result<Updated<R>, StoreError> {
+        let lock = self.shard(key.hash);
+        for _ in 0..JOIN_ATTEMPTS {
+            let Some(joined) = Joined::write(lock, key, now, more, end)? else {
+                break;
+            };
+            // Somebody else may have changed the item while its value was copied.
+            if let Some(shard) = joined.if_current(key, now) {
+                return joined.update(shard, key, now, read, decide);
+            }
+        }
+        self.update(key, now, read, more, decide)
+    }
+
     /// All items stored so far are gone once `at` has come (at once if it is not after `now`); items stored after that
     /// stay. A later call replaces a pending one.
     pub fn flush(&self, at: Seconds, now: Seconds) {
@@ -445,69 +475,4 @@ impl Store {
 pub struct ScanCursor {
     shard: usize,
     bucket: usize,
-}
-
-/// A long value that stays while it is read, a piece at a time.
-struct Pin<'s> {
-    lock: &'s Mutex<Shard>,
-    row: u32,
-}
-
-impl Drop for Pin<'_> {
-    fn drop(&mut self) {
-        self.lock.lock().unpin(self.row);
-    }
-}
-
-/// A large value written ahead of its item, a piece at a time. Dropped again if no item takes it.
-struct Staging<'s> {
-    lock: &'s Mutex<Shard>,
-    row: u32,
-    /// Nobody else knows the row yet.
-    ours: bool,
-}
-
-impl<'s> Staging<'s> {
-    fn write(
-        lock: &'s Mutex<Shard>,
-        key: Lookup<'_>,
-        value: &[u8],
-        now: Seconds,
-    ) -> Result<Self, StoreError> {
-        let row = lock.lock().begin_large(key, value.len())?;
-        let staging = Self {
-            lock,
-            row,
-            ours: true,
-        };
-        let mut written = 0;
-        while written < value.len() {
-            written += lock.lock().write_piece(row, &value[written..], now.0)?;
-        }
-        Ok(staging)
-    }
-
-    fn update<'c, R>(
-        mut self,
-        key: Lookup<'_>,
-        now: Seconds,
-        read: Read,
-        incoming: &'c [u8],
-        decide: impl FnOnce(Option<Item<'_>>) -> (Change<'c>, R),
-    ) -> Result<Updated<R>, StoreError> {
-        let mut shard = self.lock.lock();
-        let updated = shard.update(key, now, read, Some((incoming, self.row)), decide);
-        // Still under the lock: from now on the row may be anybody's.
-        shard.abandon_if_staged(self.row);
-        self.ours = false;
-        updated
-    }
-}
-
-impl Drop for Staging<'_> {
-    fn drop(&mut self) {
-        if self.ours {
-            self.lock.lock().abandon_if_staged(self.row);
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! How an item is written: in place where nobody can tell the difference, else at the end of the log.
 
-use super::api::{Body, CasPatch, Lookup, NewItem, Patch, Read, StoreError};
+use super::api::{Body, CasPatch, End, Lookup, NewItem, Patch, Read, StoreError};
 use super::arena::Loc;
 use super::index::Index;
 use super::item::{self, Front, Handle, Header};
@@ -20,8 +20,45 @@ enum Payload<'a> {
     Large(Handle),
 }
 
-/// A large value written before `decide` ran, and the slice it stands for.
-pub(super) type Staged<'c> = Option<(&'c [u8], u32)>;
+/// A large value written before `decide` ran, and what it stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Staged<'c> {
+    /// The value that came with the request.
+    Value { value: &'c [u8], row: u32 },
+    /// What the item holds with `more` added: so many bytes.
+    Sum {
+        more: &'c [u8],
+        end: End,
+        len: usize,
+        row: u32,
+    },
+}
+
+impl Staged<'_> {
+    /// The value, if it is the whole of `value`.
+    fn of_value(self, value: &[u8]) -> Option<u32> {
+        match self {
+            Self::Value { value: same, row } if std::ptr::eq(same, value) => Some(row),
+            Self::Value { .. } | Self::Sum { .. } => None,
+        }
+    }
+
+    /// The value, if it is the item's with these bytes added.
+    fn of_sum(self, body: Body<'_>) -> Option<Handle> {
+        let wanted = match body {
+            Body::Replace(_) => return None,
+            Body::Append(more) => (more, End::Back),
+            Body::Prepend(more) => (more, End::Front),
+        };
+        match self {
+            Self::Sum { more, end, len, row } if std::ptr::eq(more, wanted.0) && end == wanted.1 => {
+                let number = u32::try_from(len).ok()?;
+                Some(Handle { row, number })
+            }
+            Self::Value { .. } | Self::Sum { .. } => None,
+        }
+    }
+}
 
 impl Shard {
     /// Stores an item and answers its cas unique (0 unless `told`).
@@ -31,13 +68,16 @@ impl Shard {
         key: Lookup<'_>,
         found: Option<Found>,
         new: &NewItem<'_>,
-        staged: Staged<'_>,
+        staged: Option<Staged<'_>>,
         told: bool,
         now: u32,
     ) -> Result<u64, StoreError> {
         let result = match new.body {
             Body::Replace(value) => self.put_value(key, found, new, value, staged, told, now),
-            Body::Append(_) | Body::Prepend(_) => self.put_joined(key, found, new, told, now),
+            Body::Append(_) | Body::Prepend(_) => match staged.and_then(|staged| staged.of_sum(new.body)) {
+                Some(handle) => self.put_sum(key, found, new, handle, told, now),
+                None => self.put_joined(key, found, new, told, now),
+            },
         };
         match result {
             Ok(_) => self.counters.items_stored += 1,
@@ -57,7 +97,7 @@ impl Shard {
         told: bool,
         now: u32,
     ) -> Result<u64, StoreError> {
-        let joined = self.join(found.as_ref(), new.body);
+        let joined = self.join(key, found.as_ref(), new.body)?;
         let result = self.put_value(key, found, new, &joined, None, told, now);
         if joined.capacity() <= SCRATCH_KEPT_BYTES {
             self.scratch = joined;
@@ -66,7 +106,18 @@ impl Shard {
     }
 
     /// The value put together from the old one and new bytes.
-    fn join(&mut self, found: Option<&Found>, body: Body<'_>) -> Vec<u8> {
+    fn join(
+        &mut self,
+        key: Lookup<'_>,
+        found: Option<&Found>,
+        body: Body<'_>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let (Body::Replace(more) | Body::Append(more) | Body::Prepend(more)) = body;
+        let old_len = found.map_or(0, |found| self.view(found, 0).value.len());
+        // Before it is copied, not after.
+        if key.key.len() + old_len + more.len() > self.item_bytes_max {
+            return Err(StoreError::TooLarge);
+        }
         let mut joined = std::mem::take(&mut self.scratch);
         joined.clear();
         if let Body::Prepend(bytes) = body {
@@ -80,7 +131,27 @@ impl Shard {
         if let Body::Append(bytes) = body {
             joined.extend_from_slice(bytes);
         }
-        joined
+        Ok(joined)
+    }
+
+    /// The same, when that was done beforehand.
+    #[cold]
+    fn put_sum(
+        &mut self,
+        key: Lookup<'_>,
+        found: Option<Found>,
+        new: &NewItem<'_>,
+        handle: Handle,
+        told: bool,
+        now: u32,
+    ) -> Result<u64, StoreError> {
+        let len = handle.number as usize;
+        let whole_bytes = item::cell_bytes(key.key.len(), len, new.flags != 0, new.cas.is_some());
+        if whole_bytes > self.item_bytes_max {
+            return Err(StoreError::TooLarge);
+        }
+        let front = front_of(key, new, told, now);
+        self.put_cell(key.hash, found, front, Payload::Large(handle), now)
     }
 
     #[expect(
@@ -94,7 +165,7 @@ impl Shard {
         found: Option<Found>,
         new: &NewItem<'_>,
         value: &[u8],
-        staged: Staged<'_>,
+        staged: Option<Staged<'_>>,
         told: bool,
         now: u32,
     ) -> Result<u64, StoreError> {
@@ -102,18 +173,7 @@ impl Shard {
         if whole_bytes > self.item_bytes_max {
             return Err(StoreError::TooLarge);
         }
-        let expires = new.expires.map_or(0, |at| at.0.max(1));
-        let mut header = Header::new(key.key.len(), 0, expires, now);
-        header.set(item::STALE, new.stale);
-        header.set(item::WIN_SENT, new.win_sent);
-        header.set(item::FETCHED, new.fetched);
-        header.set(item::OBSERVED, told);
-        let front = Front {
-            header,
-            key: key.key,
-            flags: new.flags,
-            cas: new.cas,
-        };
+        let front = front_of(key, new, told, now);
         if whole_bytes <= self.cell_bytes_max() {
             self.put_cell(key.hash, found, front, Payload::Whole(value), now)
         } else {
@@ -129,15 +189,13 @@ impl Shard {
         found: Option<Found>,
         front: Front<'_>,
         value: &[u8],
-        staged: Staged<'_>,
+        staged: Option<Staged<'_>>,
         now: u32,
     ) -> Result<u64, StoreError> {
         let Ok(number) = u32::try_from(value.len()) else {
             return Err(StoreError::TooLarge);
         };
-        if let Some((slice, row)) = staged
-            && std::ptr::eq(slice, value)
-        {
+        if let Some(row) = staged.and_then(|staged| staged.of_value(value)) {
             let handle = Handle { row, number };
             return self.put_cell(key.hash, found, front, Payload::Large(handle), now);
         }
@@ -338,5 +396,22 @@ impl Shard {
         self.relocate(found, queue, None, Some(cas), now)
             .ok_or(StoreError::OutOfMemory)?;
         Ok(cas)
+    }
+}
+
+/// What comes before the value of a new item.
+#[inline(always)]
+fn front_of<'a>(key: Lookup<'a>, new: &NewItem<'_>, told: bool, now: u32) -> Front<'a> {
+    let expires = new.expires.map_or(0, |at| at.0.max(1));
+    let mut header = Header::new(key.key.len(), 0, expires, now);
+    header.set(item::STALE, new.stale);
+    header.set(item::WIN_SENT, new.win_sent);
+    header.set(item::FETCHED, new.fetched);
+    header.set(item::OBSERVED, told);
+    Front {
+        header,
+        key: key.key,
+        flags: new.flags,
+        cas: new.cas,
     }
 }

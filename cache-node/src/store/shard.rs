@@ -21,7 +21,7 @@ use super::segment::Log;
 use super::value::ItemValue;
 
 /// Longer values are not copied out in one go under the lock.
-const LOCKED_COPY_BYTES_MAX: usize = 128 << 10;
+pub(super) const LOCKED_COPY_BYTES_MAX: usize = 128 << 10;
 
 /// Everything under one lock.
 pub(super) struct Shard {
@@ -261,7 +261,7 @@ impl Shard {
         key: Lookup<'_>,
         now: Seconds,
         read: Read,
-        staged: Staged<'c>,
+        staged: Option<Staged<'c>>,
         decide: impl FnOnce(Option<Item<'_>>) -> (Change<'c>, R),
     ) -> Result<Updated<R>, StoreError> {
         let now = now.0;

@@ -7,7 +7,7 @@ use protocol::meta::{Code, KeyScratch, Set, SetMode};
 use super::{read_mode, wanted_cas};
 use crate::execute::Context;
 use crate::execute::classic::{extended, forget};
-use crate::store::{Body, Change, Item, NewItem, Seconds, StoreError};
+use crate::store::{Body, Change, End, Item, NewItem, Seconds, StoreError};
 
 pub(crate) fn set(cx: &mut Context<'_>, request: &Set<'_>, out: &mut BytesMut) {
     let mut scratch = KeyScratch::new();
@@ -21,9 +21,16 @@ pub(crate) fn set(cx: &mut Context<'_>, request: &Set<'_>, out: &mut BytesMut) {
         _other => read_mode(request.flags.has(b'c'), false),
     };
     let lookup = cx.store().lookup(key.as_bytes());
-    let done = cx.store().update(lookup, cx.at, read, request.data, |item| {
-        decide(request, expires, item.as_ref())
-    });
+    let decide = |item: Option<Item<'_>>| decide(request, expires, item.as_ref());
+    let done = match request.mode {
+        SetMode::Append => cx
+            .store()
+            .extend(lookup, cx.at, read, request.data, End::Back, decide),
+        SetMode::Prepend => cx
+            .store()
+            .extend(lookup, cx.at, read, request.data, End::Front, decide),
+        _whole => cx.store().update(lookup, cx.at, read, request.data, decide),
+    };
     let (stored, cas) = match done {
         Ok(done) => (done.result, done.cas),
         Err(StoreError::TooLarge) if extends => (Verdict::NotStored, 0),

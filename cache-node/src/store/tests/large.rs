@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{START, delete, get, now, set, store};
-use crate::store::{Body, Change, NewItem, Read, Store, StoreConfig, StoreError};
+use crate::store::{Body, Change, End, Item, NewItem, Read, Store, StoreConfig, StoreError};
 
 fn pattern(len: usize, first: u8) -> Vec<u8> {
     (0..=250)
@@ -158,4 +158,83 @@ fn large_values_are_evicted_like_others() {
             "{n}"
         );
     }
+}
+
+fn extend(store: &Store, key: &[u8], more: &[u8], end: End) -> Result<(), StoreError> {
+    let body = match end {
+        End::Front => Body::Prepend(more),
+        End::Back => Body::Append(more),
+    };
+    let decide = |item: Option<Item<'_>>| {
+        let new = NewItem {
+            body,
+            ..NewItem::new(b"")
+        };
+        (item.map_or(Change::Keep, |_| Change::Put(new)), ())
+    };
+    let done = store.extend(store.lookup(key), now(store), Read::Plain, more, end, decide);
+    done.map(|_| ())
+}
+
+#[test]
+fn values_of_all_lengths_are_added_to_at_both_ends() {
+    let store = store(32 << 20);
+    let now = now(&store);
+    let lens = [0, 5, 20_000, 140_000, 700_000];
+    for old in lens {
+        for more in lens {
+            for end in [End::Front, End::Back] {
+                let (old, more) = (pattern(old, 1), pattern(more, 101));
+                let key = format!("{}-{}-{end:?}", old.len(), more.len());
+                set(&store, key.as_bytes(), &old, now).unwrap();
+                let wanted = match end {
+                    End::Front => [&more[..], &old].concat(),
+                    End::Back => [&old[..], &more].concat(),
+                };
+                let done = extend(&store, key.as_bytes(), &more, end);
+                if wanted.len() > 1 << 20 {
+                    assert_eq!(done, Err(StoreError::TooLarge), "{key}");
+                    assert!(get(&store, key.as_bytes(), now) == Some(old), "{key}");
+                } else {
+                    done.unwrap();
+                    assert!(get(&store, key.as_bytes(), now) == Some(wanted), "{key}");
+                }
+                assert!(delete(&store, key.as_bytes(), now));
+                assert_eq!(store.counters().large_bytes, 0, "{key}");
+            }
+        }
+    }
+    extend(&store, b"none", &pattern(200_000, 1), End::Back).unwrap();
+    let counters = store.counters();
+    assert_eq!(
+        (counters.items, counters.large_bytes, counters.item_bytes),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn a_long_value_added_to_at_once_from_many_sides_loses_nothing() {
+    const EACH: usize = 40;
+    let store = store(32 << 20);
+    let at = now(&store);
+    set(&store, b"key", &vec![b'.'; 150_000], at).unwrap();
+    std::thread::scope(|scope| {
+        for thread in [b'a', b'b', b'c'] {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let end = if n % 2 == 0 { End::Front } else { End::Back };
+                    extend(store, b"key", &[thread; 10], end).unwrap();
+                    // Others write to the shard between the pieces.
+                    set(store, &[thread], &[thread; 500], at).unwrap();
+                }
+            });
+        }
+    });
+    let value = get(&store, b"key", at).unwrap();
+    assert_eq!(value.len(), 150_000 + 3 * EACH * 10);
+    for byte in [b'a', b'b', b'c'] {
+        assert_eq!(value.iter().filter(|&&other| other == byte).count(), EACH * 10);
+    }
+    assert_eq!(store.counters().large_bytes, value.len() as u64);
 }

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::super::{
-    Body, CasPatch, Change, Item, NewItem, Patch, Read, Seconds, Store, StoreConfig, StoreError,
+    Body, CasPatch, Change, End, Item, NewItem, Patch, Read, Seconds, Store, StoreConfig, StoreError,
 };
 use super::START;
 use super::image::{image, restore};
@@ -343,25 +343,28 @@ impl Run {
         let front = self.rng.random_ratio(1, 2);
         let lookup = self.store.lookup(&bytes);
         let mut before = None;
-        let result = self.store.update(lookup, self.now, Read::Plain, b"", |item| {
-            before = item.map(expected_of);
-            match item {
-                Some(item) => {
-                    let body = if front {
-                        Body::Prepend(&more)
-                    } else {
-                        Body::Append(&more)
-                    };
-                    let kept = NewItem {
-                        flags: item.flags,
-                        expires: item.expires,
-                        ..NewItem::new(b"")
-                    };
-                    (Change::Put(NewItem { body, ..kept }), ())
+        let end = if front { End::Front } else { End::Back };
+        let result = self
+            .store
+            .extend(lookup, self.now, Read::Plain, &more, end, |item| {
+                before = item.map(expected_of);
+                match item {
+                    Some(item) => {
+                        let body = if front {
+                            Body::Prepend(&more)
+                        } else {
+                            Body::Append(&more)
+                        };
+                        let kept = NewItem {
+                            flags: item.flags,
+                            expires: item.expires,
+                            ..NewItem::new(b"")
+                        };
+                        (Change::Put(NewItem { body, ..kept }), ())
+                    }
+                    None => (Change::Keep, ()),
                 }
-                None => (Change::Keep, ()),
-            }
-        });
+            });
         let new = before.clone().map(|mut new| {
             let at = if front { 0 } else { new.value.len() };
             new.value.splice(at..at, more.iter().copied());
