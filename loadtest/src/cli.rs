@@ -54,7 +54,7 @@ enum Command {
     Topology(command::topology::TopologyArgs),
     /// List the built-in scenarios with their purpose, length and theory
     List,
-    /// One-phase run without a file, with memtier-style flags
+    /// One-phase run without a file, with the flags of memtier or mutilate
     Bench(Box<command::bench::BenchArgs>),
     /// Lay finished runs beside one another; the first is the baseline
     Compare(command::compare::CompareArgs),

@@ -10,28 +10,24 @@ use rand::RngExt;
 use super::pipe::{Done, Failure, Item};
 use super::shell::{At, Core, Wires};
 use crate::measure::histogram::Latencies;
-use crate::scenario::Distribution;
 use crate::workload::arrival::{Nanos, Schedule};
 use crate::workload::keyspace::write_key;
 use crate::workload::popularity::Popularity;
 use crate::workload::seed::{Random, mix};
-use crate::workload::sizes::draw_len;
 use crate::workload::value::{Codec, Mismatch};
 
 /// Batch per connection while the keys are being stored.
 const FILL_BATCH: usize = 64;
-const VALUE_LEN_MAX: u32 = 1 << 30;
 
 /// What to ask for; the same for every target.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub key_prefix: Vec<u8>,
-    /// Whole key, prefix and zeros included; keys grow beyond it when the number needs it.
-    pub key_len: usize,
+    /// Whole keys, prefix and zeros included; a key grows beyond it when its number needs it.
+    pub key_len: Lens,
     /// Numbers of the keys.
     pub keys: Range<u64>,
-    pub value_len: Distribution,
-    pub seed: u64,
+    pub value_len: Lens,
     pub gets: KeyOrder,
     pub sets: KeyOrder,
     /// Out of `sets_in + gets_in` operations.
@@ -43,6 +39,28 @@ pub struct Plan {
     pub stream: bool,
     /// Seconds drawn per set; 0..0 never expires.
     pub expiry: Range<u32>,
+}
+
+/// Lengths in bytes. A key keeps its own.
+#[derive(Debug, Clone)]
+pub enum Lens {
+    Fixed(usize),
+    /// By the key's place in the range.
+    PerKey(Arc<[u32]>),
+}
+
+impl Lens {
+    /// Of the key at this place of the range.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the range was checked against the memory of versions"
+    )]
+    fn at(&self, place: u64) -> usize {
+        match self {
+            Self::Fixed(len) => *len,
+            Self::PerKey(lens) => lens[place as usize] as usize,
+        }
+    }
 }
 
 /// How keys are chosen.
@@ -194,19 +212,7 @@ impl Hammer {
     }
 
     fn value_len(&self, key: u64) -> usize {
-        match self.plan.value_len {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "checked on the way in"
-            )]
-            Distribution::Fixed(len) => len as usize,
-            // A key keeps its length: the draw is a function of the key.
-            ref other => {
-                let mut random = crate::workload::seed::stream(self.plan.seed, "bench values", key);
-                draw_len(other, &mut random, 0, VALUE_LEN_MAX) as usize
-            }
-        }
+        self.plan.value_len.at(key - self.plan.keys.start)
     }
 
     fn pick(&mut self, line: usize, op: Op) -> u64 {
@@ -263,7 +269,8 @@ impl Hammer {
                 |out| {
                     let key = keys.next()?;
                     scratch.clear();
-                    write_key(scratch, &plan.key_prefix, key, plan.key_len);
+                    let len = plan.key_len.at(key - plan.keys.start);
+                    write_key(scratch, &plan.key_prefix, key, len);
                     out.extend_from_slice(scratch);
                     let op = if keys.len() == 0 { Op::Get } else { Op::Key };
                     Some(Ticket {
@@ -321,7 +328,8 @@ impl Hammer {
 
     fn write_key(&mut self, key: u64) {
         self.scratch.clear();
-        write_key(&mut self.scratch, &self.plan.key_prefix, key, self.plan.key_len);
+        let len = self.plan.key_len.at(key - self.plan.keys.start);
+        write_key(&mut self.scratch, &self.plan.key_prefix, key, len);
     }
 
     #[expect(
@@ -451,12 +459,8 @@ impl Core for Hammer {
 
     fn is_key(&mut self, ticket: &Ticket, key: &[u8]) -> bool {
         self.found.clear();
-        write_key(
-            &mut self.found,
-            &self.plan.key_prefix,
-            ticket.key,
-            self.plan.key_len,
-        );
+        let len = self.plan.key_len.at(ticket.key - self.plan.keys.start);
+        write_key(&mut self.found, &self.plan.key_prefix, ticket.key, len);
         self.found == key
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backing_store::BackingStore;
-use super::hammer::{Hammer, KeyOrder, Plan, Task};
+use super::hammer::{Hammer, KeyOrder, Lens, Plan, Task};
 use super::lookaside::{Change, Lookaside, Map, Pace, Setup};
 use super::shell::testing::Bench;
 use super::source::Source;
@@ -492,10 +492,9 @@ fn frozen(core: Hammer) -> Hammer {
 fn hammer() -> Hammer {
     let plan = Plan {
         key_prefix: b"k".to_vec(),
-        key_len: 8,
+        key_len: Lens::Fixed(8),
         keys: 0..100,
-        value_len: Distribution::Fixed(10.0),
-        seed: 1,
+        value_len: Lens::Fixed(10),
         gets: KeyOrder::Sequential,
         sets: KeyOrder::Sequential,
         set_share: 0.0,

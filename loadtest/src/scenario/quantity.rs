@@ -88,6 +88,15 @@ pub(super) fn parse_requests(text: &str) -> Option<u64> {
     }
 }
 
+impl std::str::FromStr for Distribution {
+    type Err = String;
+
+    /// Of plain numbers, as flags have them.
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_distribution(text, parse_plain_number)
+    }
+}
+
 /// `fixed:200` and friends; `unit` reads the numbers (plain, or times as seconds).
 pub(super) fn parse_distribution(text: &str, unit: fn(&str) -> Option<f64>) -> Result<Distribution, String> {
     let (name, arguments) = match text.split_once(':') {

@@ -4,15 +4,43 @@
 use rand_distr::{Distribution as _, Exp1};
 
 use super::seed::Random;
-use crate::scenario::Arrival;
+use super::sizes::draw;
+use crate::scenario::{Arrival, Distribution};
 
 /// Nanoseconds since the start of the run.
 pub type Nanos = u64;
 
+/// How far apart the intended starts are, beside their mean.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Gaps {
+    Arrival(Arrival),
+    /// Drawn, then scaled to the rate: only the shape counts. `mean` is the distribution's own.
+    Drawn {
+        shape: Distribution,
+        mean: f64,
+    },
+}
+
+impl Gaps {
+    /// Of a distribution that has a mean to scale by, and no negative gaps to speak of.
+    #[must_use]
+    pub fn drawn(shape: Distribution) -> Option<Self> {
+        let mean = match shape {
+            Distribution::Fixed(_) => return Some(Self::Arrival(Arrival::Constant)),
+            Distribution::Exponential { .. } => return Some(Self::Arrival(Arrival::Poisson)),
+            Distribution::Uniform { min, max } => f64::midpoint(min, max),
+            Distribution::Normal { mean, .. } | Distribution::Lognormal { mean, .. } => mean,
+            Distribution::Pareto { loc, scale, shape } if shape < 1.0 => loc + scale / (1.0 - shape),
+            Distribution::Pareto { .. } | Distribution::Gev { .. } | Distribution::FbValue => return None,
+        };
+        (mean > 0.0 && mean.is_finite()).then_some(Self::Drawn { shape, mean })
+    }
+}
+
 /// Endless intended start times, ascending.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    arrival: Arrival,
+    gaps: Gaps,
     random: Random,
     /// Not rounded: whole nanoseconds would drift at high rates.
     next: f64,
@@ -24,13 +52,20 @@ impl Schedule {
     /// away, that of the constant one is at once.
     #[must_use]
     pub fn new(arrival: Arrival, rate: f64, start: Nanos, random: Random) -> Self {
+        Self::with_gaps(Gaps::Arrival(arrival), rate, start, random)
+    }
+
+    /// The same, with gaps of any shape.
+    #[must_use]
+    pub fn with_gaps(gaps: Gaps, rate: f64, start: Nanos, random: Random) -> Self {
+        let first_is_a_gap = gaps != Gaps::Arrival(Arrival::Constant);
         let mut schedule = Self {
-            arrival,
+            gaps,
             random,
             next: start as f64,
             mean_gap: 1e9 / rate,
         };
-        if arrival == Arrival::Poisson {
+        if first_is_a_gap {
             schedule.next += schedule.gap();
         }
         schedule
@@ -66,20 +101,21 @@ impl Schedule {
     }
 
     fn gap(&mut self) -> f64 {
-        match self.arrival {
-            Arrival::Constant => self.mean_gap,
-            Arrival::Poisson => {
+        match &self.gaps {
+            Gaps::Arrival(Arrival::Constant) => self.mean_gap,
+            Gaps::Arrival(Arrival::Poisson) => {
                 let unit: f64 = Exp1.sample(&mut self.random);
                 self.mean_gap * unit
             }
+            Gaps::Drawn { shape, mean } => (self.mean_gap * draw(shape, &mut self.random) / mean).max(0.0),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Schedule;
-    use crate::scenario::Arrival;
+    use super::{Gaps, Schedule};
+    use crate::scenario::{Arrival, Distribution};
     use crate::workload::seed::stream;
 
     #[test]
@@ -108,6 +144,28 @@ mod tests {
                 .fold(0.0, f64::max);
             assert!(distance < 1.95 / n.sqrt(), "seed {seed}: distance {distance}");
         }
+    }
+
+    #[test]
+    fn gaps_of_any_shape_keep_the_rate() {
+        let facebook = Distribution::Pareto {
+            loc: 0.0,
+            scale: 16.0292,
+            shape: 0.154_971,
+        };
+        for shape in [facebook, Distribution::Uniform { min: 0.0, max: 7.0 }] {
+            let gaps = Gaps::drawn(shape).unwrap();
+            let mut schedule = Schedule::with_gaps(gaps.clone(), 10_000.0, 0, stream(3, "arrival", 0));
+            for _ in 0..200_000 {
+                schedule.advance();
+            }
+            let rate = 200_000.0 / (schedule.peek() as f64 / 1e9);
+            assert!((rate / 10_000.0 - 1.0).abs() < 0.02, "{gaps:?}: {rate}");
+        }
+        assert_eq!(
+            Gaps::drawn(Distribution::Exponential { mean: 5.0 }),
+            Some(Gaps::Arrival(Arrival::Poisson))
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(60);
 
 /// One piece of work on one target.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Work {
     Connect,
     /// Store all keys once.
@@ -64,6 +64,7 @@ struct Seat {
     addresses: Vec<SocketAddr>,
     versions: Vec<Arc<[AtomicU32]>>,
     plan: Plan,
+    seed: u64,
     timeout: Duration,
     epoch: Instant,
 }
@@ -91,6 +92,7 @@ impl Crew {
                 addresses: addresses.to_vec(),
                 versions: versions.clone(),
                 plan: bench.plan.clone(),
+                seed: bench.seed,
                 timeout: bench.timeout,
                 epoch,
             };
@@ -122,6 +124,7 @@ impl Crew {
     /// All threads do `work` on `target`; their tallies together.
     pub(super) fn work(&self, target: usize, work: Work) -> Result<Tally, BenchError> {
         for order in &self.orders {
+            let work = work.clone();
             order
                 .send(Order { target, work })
                 .map_err(|_closed| BenchError::Gone)?;
@@ -159,7 +162,7 @@ async fn sit(
     orders: &mut tokio_mpsc::UnboundedReceiver<Order>,
     answer: &mpsc::Sender<Answer>,
 ) -> std::io::Result<()> {
-    let random = stream(thread_seed(seat.plan.seed, seat.number), "bench keys", 0);
+    let random = stream(thread_seed(seat.seed, seat.number), "bench keys", 0);
     let hammer = Hammer::new(seat.plan.clone(), random, seat.versions.clone());
     let shell = Shell::new(hammer, seat.epoch, seat.timeout)?;
     let mut lines: Vec<Option<Range<usize>>> = vec![None; seat.addresses.len()];
@@ -209,8 +212,8 @@ fn task(seat: &Seat, work: Work, now: u64, slice: u64) -> Task {
         },
         Work::Open { lasting, open } => {
             // The superposition of the threads' Poisson processes is one of the whole rate.
-            let random = stream(thread_seed(seat.plan.seed, seat.number), "bench arrivals", slice);
-            let schedule = Schedule::new(open.arrival, open.rate / seat.threads as f64, now, random);
+            let random = stream(thread_seed(seat.seed, seat.number), "bench arrivals", slice);
+            let schedule = Schedule::with_gaps(open.gaps, open.rate / seat.threads as f64, now, random);
             Task::Open {
                 until: now + nanos(lasting),
                 schedule: Box::new(schedule),

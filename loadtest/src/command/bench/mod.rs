@@ -6,6 +6,7 @@
 mod args;
 mod drive;
 mod result;
+mod sweep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use self::result::{BenchResult, Slice};
 use crate::cluster::procfs;
 use crate::drive::hammer::{KeyOrder, Plan, Tally};
 use crate::exit::Exit;
-use crate::scenario::Arrival;
+use crate::workload::arrival::Gaps;
 
 /// What to drive, and the processes whose CPU it costs.
 #[derive(Debug, Clone)]
@@ -41,17 +42,42 @@ struct Bench {
     rounds: usize,
     /// Requests per connection in place of a time.
     requests: Option<u64>,
-    open: Option<OpenLoop>,
+    pace: Pace,
+    seed: u64,
+    /// Driven first without counting.
+    warmup: Option<Duration>,
     timeout: Duration,
+    /// Store all keys first; and then drive.
     load: bool,
+    drive: bool,
     json: Option<String>,
     describe: String,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// How fast.
+#[derive(Debug, Clone)]
+enum Pace {
+    /// As replies come.
+    Closed,
+    Open(OpenLoop),
+    /// At the rate of `open`, then `step` more until `max`.
+    Scan {
+        open: OpenLoop,
+        step: f64,
+        max: f64,
+    },
+    /// At the highest rate whose `quantile` of the response time is below a limit.
+    Search {
+        open: OpenLoop,
+        quantile: f64,
+        below: Duration,
+    },
+}
+
+#[derive(Debug, Clone)]
 struct OpenLoop {
     rate: f64,
-    arrival: Arrival,
+    gaps: Gaps,
     max_in_flight: usize,
 }
 
@@ -74,6 +100,15 @@ enum BenchError {
 /// Runs the benchmark.
 #[must_use]
 pub fn main(args: &BenchArgs) -> Exit {
+    if args.print_scenario {
+        return match args.scenario() {
+            Ok(text) => super::print(&text),
+            Err(message) => {
+                eprintln!("loadtest bench: {message}");
+                Exit::BadInput
+            }
+        };
+    }
     let bench = match args.check() {
         Ok(bench) => bench,
         Err(message) => {
@@ -125,39 +160,50 @@ fn measure(bench: &Bench) -> Result<BenchResult, BenchError> {
             }
         }
     }
+    if !bench.drive {
+        return Ok(BenchResult::new(bench));
+    }
+    if let Some(lasting) = bench.warmup {
+        for number in 0..bench.targets.len() {
+            crew.work(number, work(bench, lasting))?;
+        }
+    }
+    if matches!(bench.pace, Pace::Scan { .. } | Pace::Search { .. }) {
+        return sweep::sweep(bench, &crew);
+    }
     let mut result = BenchResult::new(bench);
     if bench.rounds > 1 {
         // A round that is not counted: connections, caches and branch predictors settle.
         for number in 0..bench.targets.len() {
-            crew.work(number, work(bench))?;
+            crew.work(number, work(bench, bench.slice))?;
         }
     }
     for round in 0..bench.rounds {
         for turn in 0..bench.targets.len() {
             // Whoever went first goes last in the next round.
             let number = (turn + round) % bench.targets.len();
-            let slice = timed(bench, &crew, number)?;
+            let slice = timed(bench, &crew, number, work(bench, bench.slice))?;
             result.add(number, slice);
         }
     }
     Ok(result)
 }
 
-fn work(bench: &Bench) -> Work {
-    match (bench.open, bench.requests) {
-        (Some(open), _) => Work::Open {
-            lasting: bench.slice,
-            open,
+fn work(bench: &Bench, lasting: Duration) -> Work {
+    match (&bench.pace, bench.requests) {
+        (Pace::Open(open), _) => Work::Open {
+            lasting,
+            open: open.clone(),
         },
-        (None, Some(requests)) => Work::Requests {
+        (_, Some(requests)) => Work::Requests {
             per_connection: requests,
         },
-        (None, None) => Work::Closed { lasting: bench.slice },
+        (_, None) => Work::Closed { lasting },
     }
 }
 
 /// One slice of one target, with the CPU it cost on both sides.
-fn timed(bench: &Bench, crew: &Crew, number: usize) -> Result<Slice, BenchError> {
+fn timed(bench: &Bench, crew: &Crew, number: usize, work: Work) -> Result<Slice, BenchError> {
     let target = &bench.targets[number];
     let cpu = || {
         target
@@ -168,7 +214,7 @@ fn timed(bench: &Bench, crew: &Crew, number: usize) -> Result<Slice, BenchError>
     };
     let own = || procfs::cpu_nanos(std::process::id());
     let (server_before, own_before, start) = (cpu(), own(), crate::clock::now());
-    let tally: Tally = crew.work(number, work(bench))?;
+    let tally: Tally = crew.work(number, work)?;
     let elapsed = start.elapsed();
     let spent = |after: Option<u64>, before: Option<u64>| Some(after?.saturating_sub(before?));
     Ok(Slice {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Bench;
+use super::{Bench, Pace};
 use crate::drive::hammer::Tally;
 use crate::exit::Exit;
 use crate::measure::outcome::{Latency, ratio};
@@ -24,10 +24,14 @@ pub(super) struct Slice {
     pub rss_bytes: Option<u64>,
 }
 
-/// All slices of all targets.
+/// All slices of all targets, or of all rates.
 pub(super) struct BenchResult {
     describe: String,
     open: bool,
+    /// Targets are held against the first; rates are not.
+    compared: bool,
+    /// What a search found.
+    found: Option<String>,
     multiget: usize,
     targets: Vec<TargetResult>,
 }
@@ -48,6 +52,9 @@ struct Json<'a> {
     benchmark: &'a str,
     targets: Vec<JsonTarget<'a>>,
     ratios: Vec<Ratio>,
+    /// What a search found, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,23 +93,53 @@ struct Ratio {
     throughput: Option<f64>,
 }
 
-impl BenchResult {
-    pub(super) fn new(bench: &Bench) -> Self {
-        let targets = bench.targets.iter().map(|target| TargetResult {
-            name: target.name.clone(),
+impl TargetResult {
+    fn new(name: String) -> Self {
+        Self {
+            name,
             total: Tally::default(),
             elapsed: Duration::ZERO,
             requests_per_second: Vec::new(),
             server_cpu_us: Vec::new(),
             client_cpu_us: Vec::new(),
             rss_bytes: None,
-        });
+        }
+    }
+}
+
+impl BenchResult {
+    pub(super) fn new(bench: &Bench) -> Self {
+        let targets = bench.targets.iter().filter(|_| bench.drive);
         Self {
             describe: bench.describe.clone(),
-            open: bench.open.is_some(),
+            open: matches!(bench.pace, Pace::Open(_)),
+            compared: true,
+            found: None,
             multiget: bench.plan.multiget,
-            targets: targets.collect(),
+            targets: targets
+                .map(|target| TargetResult::new(target.name.clone()))
+                .collect(),
         }
+    }
+
+    /// Of one target at several rates, none of them driven yet.
+    pub(super) fn of_rates(bench: &Bench) -> Self {
+        Self {
+            open: true,
+            compared: false,
+            targets: Vec::new(),
+            ..Self::new(bench)
+        }
+    }
+
+    /// One rate.
+    pub(super) fn add_rate(&mut self, name: String, slice: Slice) {
+        self.targets.push(TargetResult::new(name));
+        self.add(self.targets.len() - 1, slice);
+    }
+
+    pub(super) fn found(&mut self, text: String) {
+        self.found = Some(text);
     }
 
     pub(super) fn add(&mut self, number: usize, slice: Slice) {
@@ -130,7 +167,7 @@ impl BenchResult {
             .any(|target| target.total.mismatches > 0 || target.total.requests == 0)
         {
             Exit::RunError
-        } else if self.targets.iter().any(|target| self.lagged(target).is_some()) {
+        } else if self.compared && self.targets.iter().any(|target| self.lagged(target).is_some()) {
             Exit::Invalid
         } else {
             Exit::Pass
@@ -213,6 +250,12 @@ impl BenchResult {
                 );
             }
         }
+        if self.targets.is_empty() {
+            let _ = writeln!(out, "keys stored, nothing driven");
+        }
+        if let Some(found) = &self.found {
+            let _ = writeln!(out, "{found}");
+        }
         for ratio in self.ratios() {
             let _ = writeln!(
                 out,
@@ -259,12 +302,13 @@ impl BenchResult {
             benchmark: &self.describe,
             targets: targets.collect(),
             ratios: self.ratios(),
+            found: self.found.as_deref(),
         };
         serde_json::to_string_pretty(&json).expect("plain numbers and text always serialise")
     }
 
     fn ratios(&self) -> Vec<Ratio> {
-        let Some((first, others)) = self.targets.split_first() else {
+        let Some((first, others)) = self.targets.split_first().filter(|_| self.compared) else {
             return Vec::new();
         };
         others
