@@ -22,11 +22,7 @@ fn run(toml: &str) -> Outcome {
         .build()
         .unwrap();
     let (_interrupted, interrupt) = tokio::sync::watch::channel(false);
-    let stage = Stage {
-        logs: logs.path().to_owned(),
-        observer: Arc::new(Silent),
-        interrupt,
-    };
+    let stage = Stage::new(logs.path().to_owned(), Arc::new(Silent), interrupt);
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, conduct::run(&scenario, &stage));
     outcome.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -6,28 +6,35 @@ mod browser;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loadtest::live::board::Facts;
+use loadtest::live::orders::{Desk, Order, desk};
 use loadtest::live::second::{EventNow, NodeNow, Second};
-use loadtest::live::sse::{Live, serve};
+use loadtest::live::sse::{Live, serve_with};
 use loadtest::live::{Observer, Update};
 use loadtest::measure::outcome::{Generator, HitCount, MissCounts, Outcome, Row, Totals};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Long enough for a busy machine to draw.
-const HELD: Duration = Duration::from_secs(3);
+/// How long a browser may take to draw: a busy machine needs seconds.
+const DRAWN: Duration = Duration::from_secs(60);
 
 /// A run of `seconds` with an event in its middle, told to a page.
 fn live(seconds: u32, at_the_end: impl Fn(&mut Second)) -> (Live, SocketAddr) {
+    live_with(seconds, None, at_the_end)
+}
+
+fn live_with(seconds: u32, desk: Option<Desk>, at_the_end: impl Fn(&mut Second)) -> (Live, SocketAddr) {
     let facts = Facts {
         scenario: "add-node".into(),
         capacity: Some(1000.0),
         phases: vec!["steady".into(), "resize".into()],
         ..Facts::default()
     };
-    let live = serve(&[SocketAddr::from(([127, 0, 0, 1], 0))], facts).unwrap();
+    let live = serve_with(&[SocketAddr::from(([127, 0, 0, 1], 0))], facts, desk).unwrap();
     let address = live.addresses()[0];
     for t in 0..seconds {
         let mut second = second(f64::from(t), f64::from(seconds / 2));
@@ -164,40 +171,278 @@ fn metrics_are_beside_the_page() {
     assert!(get(address, "/", "").contains("<title>loadtest</title>"));
 }
 
-/// The page of `address` behind a door that keeps its last bytes back for a while. A headless browser looks at a page
-/// when it has loaded, and this one is drawn by what it hears after that.
-fn held(address: SocketAddr) -> SocketAddr {
+/// Runs in the page once it has drawn what it was told, and says what it found.
+const DRAWN_SCRIPT: &str = r##"<script>(() => {
+  const drawn = () => document.querySelectorAll(".uplot").length === 4 && document.querySelector("#heat canvas") &&
+    !["CONNECTING", "STARTING"].includes(document.getElementById("pill").textContent);
+  const look = () => drawn() ? found().then((told) => fetch("/done?" + encodeURIComponent(JSON.stringify(told)))) : setTimeout(look, 50);
+  look();
+  async function found() { const told = {}; /*reader*/ return told; }
+})();</script>"##;
+
+/// The page of `address` behind a door that keeps its last bytes back until the page says it is drawn, for a headless
+/// browser looks at a page when it has loaded, and this one is drawn by what it hears after that. `reader` is what to do
+/// in the page then; what it puts into `told` comes out of the channel.
+fn held(address: SocketAddr, reader: &'static str) -> (SocketAddr, Receiver<serde_json::Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let door = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    let script = DRAWN_SCRIPT.replace("/*reader*/", reader);
     std::thread::spawn(move || {
+        // The one that is held waits for the one that says `done`.
+        let (done, wait) = channel();
+        let wait = Arc::new(Mutex::new(wait));
         for client in listener.incoming().map_while(Result::ok) {
-            // A browser that goes away in the middle is no failure.
-            std::thread::spawn(move || drop(pass(client, address)));
+            let (tell, done, wait, script) = (tell.clone(), done.clone(), Arc::clone(&wait), script.clone());
+            std::thread::spawn(move || {
+                // A browser that goes away in the middle is no failure.
+                drop(pass(
+                    client,
+                    address,
+                    &script,
+                    |text| {
+                        let _ = tell.send(serde_json::from_str(text).unwrap_or_default());
+                        let _ = done.send(());
+                    },
+                    || {
+                        let _ = wait.lock().unwrap().recv_timeout(DRAWN);
+                    },
+                ));
+            });
         }
     });
-    door
+    (door, told)
 }
 
-fn pass(mut client: TcpStream, address: SocketAddr) -> std::io::Result<()> {
-    let mut request = String::new();
-    BufReader::new(client.try_clone()?).read_line(&mut request)?;
+fn pass(
+    mut client: TcpStream,
+    address: SocketAddr,
+    script: &str,
+    done: impl FnOnce(&str),
+    wait: impl FnOnce(),
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(client.try_clone()?);
+    let (mut request, mut len) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            len = value.trim().parse().unwrap_or(0);
+        }
+        request.push_str(&line);
+    }
+    let mut body = vec![0; len];
+    reader.read_exact(&mut body)?;
     let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
+    if let Some(text) = path.strip_prefix("/done?") {
+        let text = text.replace('+', " ");
+        done(&percent_decoded(&text));
+        return client.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    }
     let mut server = TcpStream::connect(address)?;
-    write!(
-        server,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    let asked = request.replace("Connection: keep-alive", "Connection: close");
+    server.write_all(format!("{asked}\r\n").as_bytes())?;
+    server.write_all(&body)?;
     if path != "/" {
         return std::io::copy(&mut server, &mut client).map(drop);
     }
-    let mut page = Vec::new();
-    server.read_to_end(&mut page)?;
+    let mut page = String::new();
+    server.read_to_string(&mut page)?;
+    let page = page.split_once("\r\n\r\n").map_or("", |(_, page)| page);
+    let page = page.replace("</body>", &format!("{script}</body>"));
+    write!(
+        client,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        page.len()
+    )?;
     let (most, rest) = page.split_at(page.len() - 4);
-    client.write_all(most)?;
-    // A timer: nothing is ever sent.
-    let (_sender, never) = std::sync::mpsc::channel::<()>();
-    let _ = never.recv_timeout(HELD);
-    client.write_all(rest)
+    client.write_all(most.as_bytes())?;
+    wait();
+    client.write_all(rest.as_bytes())
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, more)) = rest.split_first() {
+        let code = more.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code
+            .and_then(|code| u8::from_str_radix(code, 16).ok())
+            .filter(|_| *first == b'%')
+        {
+            Some(byte) => (bytes.push(byte), rest = &more[2..]).1,
+            None => (bytes.push(*first), rest = more).1,
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a reader does: hovers, zooms into the right half of the chart, presses a button twice, changes the light.
+const READER: &str = r##"
+  const pause = () => new Promise((go) => setTimeout(go, 100));
+  const until = async (what) => { for (let i = 0; i < 300 && !what(); i++) await pause(); };
+  const over = document.querySelector("#chart-hit .u-over");
+  const values = () => [...document.querySelectorAll("#chart-hit .u-value")].map((value) => value.textContent);
+  const mouse = (kind, share, on) => { const box = over.getBoundingClientRect();
+    (on || over).dispatchEvent(new MouseEvent(kind, { clientX: box.left + box.width * share, clientY: box.top + box.height / 2, bubbles: true, button: 0, movementX: 5 })); };
+  mouse("mousemove", 0.75);
+  await until(() => values().some((text) => text.includes("%")));
+  told.hover = values();
+  mouse("mousemove", 0.5); mouse("mousedown", 0.5); mouse("mousemove", 0.9); mouse("mouseup", 0.9, document);
+  await pause();
+  mouse("mousemove", 0.02);
+  await until(() => parseFloat(values()[0]) > 20);
+  told.zoomed = values()[0];
+  over.dispatchEvent(new MouseEvent("dblclick", { bubbles: true }));
+  await pause();
+  mouse("mousemove", 0.02);
+  await until(() => parseFloat(values()[0]) < 20);
+  told.whole = values()[0];
+  const button = document.querySelector("[data-order=add_node]");
+  told.buttons = document.querySelectorAll("[data-order]").length;
+  button.click(); told.asked = button.textContent; button.click();
+  const answer = document.querySelector("#orders .note");
+  await until(() => answer.textContent);
+  told.answer = answer.textContent;
+  const light = getComputedStyle(document.body).backgroundColor;
+  told.preferred = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  document.getElementById("theme").click();
+  told.light = light; told.other = getComputedStyle(document.body).backgroundColor;
+  document.getElementById("theme").click();
+  told.again = getComputedStyle(document.body).backgroundColor;
+  told.charts = document.querySelectorAll(".uplot").length;
+  told.elsewhere = performance.getEntriesByType("resource").filter((entry) => !entry.name.startsWith(location.origin)).length;
+"##;
+
+#[test]
+fn a_watcher_can_hover_zoom_change_the_light_and_press_a_button() {
+    if browser::is_missing() {
+        return;
+    }
+    let (desk, orders) = desk(vec![Order::AddNode, Order::Flush]);
+    let (_live, address) = live_with(60, Some(desk), |_| {});
+    let (door, told) = held(address, READER);
+    let shot = shots().join("dark.png");
+    browser::run(
+        &[
+            "--window-size=1300,1900",
+            "--blink-settings=preferredColorScheme=0",
+            &format!("--screenshot={}", shot.display()),
+        ],
+        &format!("http://{door}/"),
+    );
+    let told = told.recv_timeout(DRAWN).unwrap();
+    let hover = told["hover"].to_string();
+    assert!(hover.matches('%').count() >= 2, "hovering tells figures: {told}");
+    let number = |name: &str| {
+        told[name]
+            .as_str()
+            .and_then(|text| text.split(' ').next()?.parse::<f64>().ok())
+    };
+    assert!(
+        number("zoomed") > Some(25.0),
+        "the right half from its left end: {told}"
+    );
+    assert!(number("whole") < Some(10.0), "everything again: {told}");
+    assert_eq!(told["buttons"], 2, "{told}");
+    assert_eq!(
+        told["asked"], "Sure? add a node",
+        "the first press only asks: {told}"
+    );
+    assert_eq!(told["answer"], "Asked for: add a node.", "{told}");
+    assert_eq!(
+        (orders.next(), orders.next()),
+        (Some(Order::AddNode), None),
+        "once"
+    );
+    assert_ne!(told["light"], told["other"], "{told}");
+    assert_eq!(told["light"], told["again"], "{told}");
+    assert_eq!(told["preferred"], "dark", "{told}");
+    assert_eq!(told["charts"], 4, "{told}");
+    assert_eq!(told["elsewhere"], 0, "nothing comes from anywhere else: {told}");
+}
+
+#[test]
+fn the_live_page_prints() {
+    if browser::is_missing() {
+        return;
+    }
+    let (_live, address) = live(60, |_| {});
+    let (door, _told) = held(address, "");
+    let pdf = shots().join("live.pdf");
+    let _ = std::fs::remove_file(&pdf);
+    browser::run(
+        &[&format!("--print-to-pdf={}", pdf.display())],
+        &format!("http://{door}/"),
+    );
+    let bytes = std::fs::read(&pdf).unwrap();
+    assert!(
+        bytes.starts_with(b"%PDF") && bytes.len() > 20_000,
+        "{} bytes",
+        bytes.len()
+    );
+}
+
+/// `POST /orders`: the status and what was said.
+fn post(address: SocketAddr, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "POST /orders HTTP/1.1\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let said = text.split_once("\r\n\r\n").map_or("", |(_, said)| said);
+    (status.unwrap_or(0), said.trim().to_owned())
+}
+
+#[test]
+fn orders_are_taken_from_the_page_and_from_nobody_else() {
+    let (desk, orders) = desk(vec![Order::Flush]);
+    let (_live, address) = live_with(3, Some(desk), |_| {});
+    let ours = format!("Host: {address}\r\nX-Loadtest-Order: 1\r\n");
+    assert_eq!(
+        post(address, &format!("Host: {address}\r\n"), "\"flush\"").0,
+        403,
+        "another site's form"
+    );
+    assert_eq!(
+        post(
+            address,
+            "Host: evil.example\r\nX-Loadtest-Order: 1\r\n",
+            "\"flush\""
+        )
+        .0,
+        403,
+        "a name that was pointed here"
+    );
+    assert_eq!(
+        post(address, &ours, "\"kill_node\""),
+        (403, "not offered in this run".to_owned())
+    );
+    assert_eq!(post(address, &ours, "rm -rf").0, 400);
+    for _ in 0..4 {
+        assert_eq!(post(address, &ours, "\"flush\"").0, 202);
+    }
+    assert_eq!(post(address, &ours, "\"flush\"").0, 429);
+    assert_eq!(orders.next(), Some(Order::Flush));
+    drop(orders);
+    assert_eq!(post(address, &ours, "\"flush\"").0, 410);
+    let (_quiet, address) = live(3, |_| {});
+    let ours = format!("Host: {address}\r\nX-Loadtest-Order: 1\r\n");
+    assert_eq!(post(address, &ours, "\"flush\"").0, 403, "nothing is offered");
+}
+
+fn shots() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 #[test]
@@ -222,10 +467,8 @@ fn the_page_draws_a_good_a_bad_and_an_invalid_run() {
     ];
     for (name, word, change) in cases {
         let (live, address) = live(60, change);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live");
-        std::fs::create_dir_all(&folder).unwrap();
-        let shot = folder.join(format!("{name}.png"));
-        let door = held(address);
+        let shot = shots().join(format!("{name}.png"));
+        let (door, _told) = held(address, "");
         browser::run(
             &[
                 "--window-size=1300,1250",
@@ -233,6 +476,7 @@ fn the_page_draws_a_good_a_bad_and_an_invalid_run() {
             ],
             &format!("http://{door}/"),
         );
+        let (door, _told) = held(address, "");
         let dom = browser::dom(&[], &format!("http://{door}/"));
         assert!(dom.contains(&format!(">{word}")), "{name}: {dom:.3000}");
         let charts = dom.matches("class=\"uplot").count();

@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use loadtest::conduct::{self, Stage};
 use loadtest::live::Silent;
+use loadtest::live::orders::{Order, Orders, desk};
 use loadtest::measure::outcome::{Outcome, Recovery};
 use loadtest::scenario::{self, Overrides};
 
 fn run(toml: &str) -> Outcome {
+    run_with(toml, Orders::none())
+}
+
+fn run_with(toml: &str, orders: Orders) -> Outcome {
     let scenario = scenario::from_text("small.toml", toml, &Overrides::default())
         .unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
     let logs = tempfile::tempdir().unwrap();
@@ -19,11 +23,8 @@ fn run(toml: &str) -> Outcome {
         .build()
         .unwrap();
     let (_interrupted, interrupt) = tokio::sync::watch::channel(false);
-    let stage = Stage {
-        logs: Path::new(logs.path()).to_owned(),
-        observer: Arc::new(Silent),
-        interrupt,
-    };
+    let mut stage = Stage::new(logs.path().to_owned(), Arc::new(Silent), interrupt);
+    stage.orders = orders;
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, conduct::run(&scenario, &stage));
     outcome.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -149,4 +150,18 @@ fn a_node_removed_from_the_middle_gives_up_its_own_keys_only() {
     assert_eq!(card.nodes, ["node2"]);
     assert_eq!(card.remap_predicted, card.remap_measured);
     assert!((card.remap_all.unwrap().key_fraction - 0.25).abs() < 0.04);
+}
+
+#[test]
+fn what_is_asked_for_by_hand_is_done_and_told_apart() {
+    let (desk, orders) = desk(vec![Order::AddNode, Order::KillNode, Order::Faster]);
+    desk.take(Order::AddNode).unwrap();
+    // A closed loop has no rate: that is said, and the run goes on.
+    desk.take(Order::Faster).unwrap();
+    let cluster = "[cluster]\nmode = \"embedded\"\nnodes = 2\nhash = \"rendezvous\"\n";
+    let outcome = run_with(&format!("name = \"hand\"\nseed = 3\n{cluster}{WORKLOAD}"), orders);
+    check(&outcome);
+    let labels: Vec<&str> = outcome.events.iter().map(|event| event.label.as_str()).collect();
+    assert_eq!(labels, ["add node node3 (by hand)"]);
+    assert_eq!(outcome.events[0].error, None);
 }

@@ -24,13 +24,7 @@ pub struct CompareArgs {
 /// Reads, compares, prints, judges.
 #[must_use]
 pub fn main(args: &CompareArgs) -> Exit {
-    let read = args.runs.iter().map(|path| {
-        let (outcome, _) = report::read(path).map_err(|error| error.to_string())?;
-        Ok(Compared {
-            name: name(path),
-            outcome,
-        })
-    });
+    let read = args.runs.iter().map(|path| read(path));
     let fail_on = args
         .fail_on
         .iter()
@@ -46,6 +40,15 @@ pub fn main(args: &CompareArgs) -> Exit {
         }
     };
     conclude(&runs, &fail_on, args.out.as_deref())
+}
+
+/// A finished run, from its folder or its run.json.
+pub(super) fn read(path: &Path) -> Result<Compared, String> {
+    let (outcome, _) = report::read(path).map_err(|error| error.to_string())?;
+    Ok(Compared {
+        name: name(path),
+        outcome,
+    })
 }
 
 /// A run's folder, by its last name.

@@ -45,6 +45,22 @@ pub fn main(args: &MatrixArgs) -> Exit {
             return Exit::BadInput;
         }
     }
+    if args.run.dry_run {
+        eprintln!(
+            "{} combinations, all valid: {}",
+            cases.len(),
+            cases
+                .iter()
+                .map(|case| case.join(" "))
+                .collect::<Vec<_>>()
+                .join("; ")
+        );
+        return Exit::Pass;
+    }
+    if args.run.keep_cluster {
+        eprintln!("loadtest: --keep-cluster: a matrix has a cluster for every case; which one should stay?");
+        return Exit::BadInput;
+    }
     let mut runs = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         let name = case.join(" ");

@@ -1,5 +1,6 @@
 //! `loadtest run`: a scenario from start to verdict.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,12 +10,15 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::clock;
-use crate::conduct::{self, RunError, Stage};
+use crate::cluster::Cluster;
+use crate::conduct::{self, Afterwards, RunError, Stage};
 use crate::exit::Exit;
 use crate::live::board::Facts;
+use crate::live::orders::{self, Order, Orders};
 use crate::live::sse::{self, Live, ServeError};
-use crate::live::{Both, ViewKind};
+use crate::live::{Both, Observer, ViewKind};
 use crate::measure::outcome::Outcome;
+use crate::report::compare::Compared;
 use crate::report::{self, ArtefactError, Artefacts, Verdict};
 use crate::scenario::{self, Scenario, threshold};
 
@@ -57,6 +61,26 @@ pub struct RunArgs {
     /// Also write run.json here.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Also write the CSV files into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub csv: Option<PathBuf>,
+    /// Also write the HdrHistogram percentile files (.hgrm) into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub hdr: Option<PathBuf>,
+    /// A finished run to compare this one with: its folder or run.json. Prints the table of `loadtest compare` and
+    /// leaves comparison.html in the run's folder.
+    #[arg(long, value_name = "RUN")]
+    pub baseline: Option<PathBuf>,
+    /// When the run is over, leave its nodes and router up, say where they are, and end them at the next Ctrl-C.
+    #[arg(long)]
+    pub keep_cluster: bool,
+    /// Check the scenario and print what it would do; start nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Threads of the load generator. One is all it uses: a second would make the order of requests, and so the run,
+    /// depend on chance.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
+    pub threads: u8,
     /// A note for the report and run.json, e.g. `--label build=1234` (repeatable).
     #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
     pub label: Vec<(String, String)>,
@@ -99,6 +123,13 @@ pub(super) struct Finished {
 /// Runs the scenario and reports.
 #[must_use]
 pub fn main(args: &RunArgs) -> Exit {
+    if args.dry_run {
+        return super::check::main(&super::check::CheckArgs {
+            scenario: args.scenario.clone(),
+            overrides: args.overrides.clone(),
+            toml: false,
+        });
+    }
     carry_out(args).map_or_else(|exit| exit, |finished| finished.exit)
 }
 
@@ -114,23 +145,65 @@ pub(super) fn carry_out(args: &RunArgs) -> Result<Finished, Exit> {
         eprintln!("{diagnostic}");
         Exit::BadInput
     })?;
+    if args.keep_cluster && scenario.matrix.is_some() {
+        let why = "--keep-cluster: a matrix has a cluster for every case; which one should stay?";
+        return Err(refuse(why, Exit::BadInput));
+    }
+    let baseline = match &args.baseline {
+        None => None,
+        Some(path) => Some(super::compare::read(path).map_err(|error| refuse(error, Exit::BadInput))?),
+    };
     let toml = scenario.to_toml();
-    let live = live(args, &scenario).map_err(|error| refuse(error, Exit::RunError))?;
-    let artefacts =
-        Artefacts::create(&args.out, &scenario.name, &toml).map_err(|error| refuse(error, Exit::RunError))?;
-    let mut outcome = perform(&scenario, &artefacts, args.view, live.clone()).map_err(|error| {
+    let run_error = |error: &dyn std::fmt::Display| refuse(error, Exit::RunError);
+    let (live, orders) = live(args, &scenario).map_err(|error| run_error(&error))?;
+    let artefacts = Artefacts::create(&args.out, &scenario.name, &toml).map_err(|error| run_error(&error))?;
+    for folder in [&args.csv, &args.hdr].into_iter().flatten() {
+        report::make_folder(folder).map_err(|error| run_error(&error))?;
+    }
+    let told = perform(
+        &scenario,
+        &artefacts,
+        args.view,
+        live.clone(),
+        orders,
+        Stay(args.keep_cluster),
+        |outcome| {
+            tell(
+                args,
+                &scenario,
+                &toml,
+                &artefacts,
+                live.as_ref(),
+                baseline.as_ref(),
+                outcome,
+            )
+        },
+    );
+    told.map_err(|error| {
         let exit = if matches!(error, RunError::Trace(_)) {
             Exit::BadInput
         } else {
             Exit::RunError
         };
         refuse(error, exit)
-    })?;
+    })?
+}
+
+/// Writes and prints what a run has to say.
+fn tell(
+    args: &RunArgs,
+    scenario: &Scenario,
+    toml: &str,
+    artefacts: &Artefacts,
+    live: Option<&Arc<Live>>,
+    baseline: Option<&Compared>,
+    mut outcome: Outcome,
+) -> Result<Finished, Exit> {
     outcome.environment.labels = args.label.iter().cloned().collect();
     outcome.thresholds = threshold::judge(&scenario.thresholds, &outcome);
     let written = artefacts
-        .write(&outcome, &toml)
-        .and_then(|()| more(args, &outcome, &toml));
+        .write(&outcome, toml)
+        .and_then(|()| more(args, &outcome, toml));
     if let Some(live) = live {
         live.finish(&outcome, &artefacts.report_html());
     }
@@ -149,12 +222,34 @@ pub(super) fn carry_out(args: &RunArgs) -> Result<Finished, Exit> {
         (_, Err(_)) => report::end_card(&outcome),
     });
     written.map_err(|error| refuse(error, Exit::RunError))?;
-    let exit = if printed == Exit::Pass {
-        Verdict::of(&outcome).exit()
-    } else {
-        printed
+    let compared = baseline.map_or(Exit::Pass, |baseline| {
+        beside(baseline, artefacts, &outcome, args.view)
+    });
+    let exit = match (printed, compared) {
+        (Exit::Pass, Exit::Pass) => Verdict::of(&outcome).exit(),
+        (Exit::Pass, failed) | (failed, _) => failed,
     };
     Ok(Finished { outcome, exit })
+}
+
+/// This run beside the baseline: a table, and a page in the run's folder.
+fn beside(baseline: &Compared, artefacts: &Artefacts, outcome: &Outcome, view: ViewKind) -> Exit {
+    let folder = artefacts.folder();
+    let name = folder.file_name().map_or_else(
+        || "this run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let this = Compared {
+        name,
+        outcome: outcome.clone(),
+    };
+    let page = folder.join("comparison.html");
+    if view == ViewKind::Json {
+        // Standard output is the program's that reads it.
+        let written = report::write(&page, &report::comparison_page(&[baseline.clone(), this]));
+        return written.map_or_else(|error| refuse(error, Exit::RunError), |()| Exit::Pass);
+    }
+    super::compare::conclude(&[baseline.clone(), this], &[], Some(&page))
 }
 
 /// The copies that were asked for by name.
@@ -168,11 +263,17 @@ fn more(args: &RunArgs, outcome: &Outcome, toml: &str) -> Result<(), ArtefactErr
     if let Some(path) = &args.json {
         report::write_json(path, outcome)?;
     }
+    if let Some(folder) = &args.csv {
+        report::write_csv(folder, outcome)?;
+    }
+    if let Some(folder) = &args.hdr {
+        report::write_histograms(folder, outcome)?;
+    }
     Ok(())
 }
 
 /// Starts the live page, if it was asked for, and says where it is.
-fn live(args: &RunArgs, scenario: &Scenario) -> Result<Option<Arc<Live>>, ServeError> {
+fn live(args: &RunArgs, scenario: &Scenario) -> Result<(Option<Arc<Live>>, Orders), ServeError> {
     let wanted = [("live page", args.live, ""), ("metrics", args.prom, "metrics")];
     let on: Vec<_> = wanted
         .into_iter()
@@ -182,36 +283,52 @@ fn live(args: &RunArgs, scenario: &Scenario) -> Result<Option<Arc<Live>>, ServeE
         })
         .collect();
     if on.is_empty() {
-        return Ok(None);
+        return Ok((None, Orders::none()));
     }
     let addresses: Vec<SocketAddr> = on.iter().map(|(_, address, _)| *address).collect();
     let facts = Facts::new(scenario, clock::unix_now().as_secs());
-    let live = sse::serve(&addresses, facts)?;
+    // Buttons are the page's; a scraper's address has none.
+    let (desk, orders) = match args.live {
+        Serve::On(_) => {
+            let offered = Order::offered(scenario, args.overrides.allow_destructive);
+            let (desk, orders) = orders::desk(offered);
+            (Some(desk), orders)
+        }
+        Serve::Off => (None, Orders::none()),
+    };
+    let live = sse::serve_with(&addresses, facts, desk)?;
     for ((what, _, path), address) in on.iter().zip(live.addresses()) {
         eprintln!("{what}: http://{address}/{path}");
     }
-    Ok(Some(Arc::new(live)))
+    Ok((Some(Arc::new(live)), orders))
 }
 
-fn perform(
+/// Whether the cluster stays up after the run, until it is told to go.
+struct Stay(bool);
+
+fn perform<T>(
     scenario: &Scenario,
     artefacts: &Artefacts,
     view: ViewKind,
     live: Option<Arc<Live>>,
-) -> Result<Outcome, RunError> {
+    orders: Orders,
+    stay: Stay,
+    tell: impl FnOnce(Outcome) -> T,
+) -> Result<T, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let (interrupted, interrupt) = watch::channel(false);
     let view = crate::live::start(view, scenario);
-    let stage = Stage {
-        logs: artefacts.folder().join("logs"),
-        observer: match live {
-            Some(live) => Arc::new(Both(view, live)),
-            None => view,
-        },
-        interrupt,
+    let observer: Arc<dyn Observer> = match live {
+        Some(live) => Arc::new(Both(view, live)),
+        None => view,
     };
+    let mut stage = Stage::new(artefacts.folder().join("logs"), observer, interrupt.clone());
+    stage.orders = orders;
+    if stay.0 {
+        stage.afterwards = Afterwards::Stays(RefCell::default());
+    }
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let mut ends = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
@@ -229,7 +346,36 @@ fn perform(
             }
         });
         let outcome = conduct::run(scenario, &stage).await;
+        let Stage {
+            observer, afterwards, ..
+        } = stage;
+        // The view gives the terminal back before anything is printed.
+        drop(observer);
+        let told = outcome.map(tell);
+        if let Afterwards::Stays(place) = afterwards
+            && let Some(cluster) = place.into_inner()
+        {
+            print_addresses(&cluster);
+            let mut interrupt = interrupt;
+            // Its sender lives in the task above.
+            let _ = interrupt.wait_for(|interrupted| *interrupted).await;
+            cluster.shutdown().await;
+        }
         listening.abort();
-        outcome
+        told
     })
+}
+
+/// Where the cluster is that was kept.
+fn print_addresses(cluster: &Cluster) {
+    let router = cluster
+        .router_address()
+        .map(|address| format!("router={address}"));
+    let nodes = cluster
+        .nodes()
+        .iter()
+        .filter(|node| node.is_up())
+        .map(|node| format!("{}={}", node.name, node.front()));
+    let all: Vec<String> = router.into_iter().chain(nodes).collect();
+    eprintln!("cluster kept until Ctrl-C: {}", all.join(" "));
 }

@@ -220,8 +220,20 @@ pub(super) fn compare(
         .map(|at| planned.gets_before[before.keys[*at] as usize])
         .collect();
     let predicted = remap_of(0..clean.len(), &gets, |n| {
-        let key = before.keys[clean[n]] as usize;
-        planned.owners_before[key] != planned.change.owners[key]
+        let (key, holders) = (before.keys[clean[n]] as usize, before.holders[clean[n]]);
+        let holds = |owner: u16| {
+            1_u64
+                .checked_shl(u32::from(owner))
+                .is_some_and(|bit| holders & bit != 0)
+        };
+        let (owner_before, owner) = (planned.owners_before[key], planned.change.owners[key]);
+        // A key that an earlier change moved, and that nobody asked for until now, is still in its old place: asked for,
+        // it is found in its new one, whatever this change does to it.
+        if holds(owner_before) {
+            owner_before != owner
+        } else {
+            !holds(owner)
+        }
     });
     let measured = remap_of(0..clean.len(), &gets, |n| {
         after.holders[clean[n]] & !before.holders[clean[n]] != 0

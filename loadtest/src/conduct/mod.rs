@@ -8,6 +8,7 @@ mod timeline;
 mod verdict;
 mod watch;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,9 +16,10 @@ use tokio::sync::watch as tokio_watch;
 
 pub use build::{Prepared, prepare};
 
-use crate::cluster::ClusterError;
+use crate::cluster::{Cluster, ClusterError};
 use crate::drive::shell::ConnectError;
 use crate::live::Observer;
+use crate::live::orders::Orders;
 use crate::measure::outcome::Outcome;
 use crate::scenario::Scenario;
 use crate::workload::trace::TraceError;
@@ -29,6 +31,40 @@ pub struct Stage {
     pub observer: Arc<dyn Observer>,
     /// Becomes true when the user wants to stop; what was measured until then is still told.
     pub interrupt: tokio_watch::Receiver<bool>,
+    /// What the user asks for while the run goes on.
+    pub orders: Orders,
+    /// What becomes of the cluster at the end of a run that was not interrupted.
+    pub afterwards: Afterwards,
+}
+
+/// The cluster after the run.
+#[derive(Debug, Default)]
+pub enum Afterwards {
+    /// Shut down.
+    #[default]
+    Ends,
+    /// Left here as it is, for whoever asked for it.
+    Stays(RefCell<Option<Box<Cluster>>>),
+}
+
+impl Stage {
+    #[must_use]
+    pub fn new(logs: PathBuf, observer: Arc<dyn Observer>, interrupt: tokio_watch::Receiver<bool>) -> Self {
+        Self {
+            logs,
+            observer,
+            interrupt,
+            orders: Orders::none(),
+            afterwards: Afterwards::Ends,
+        }
+    }
+
+    async fn end(&self, cluster: Cluster, interrupted: bool) {
+        match &self.afterwards {
+            Afterwards::Stays(place) if !interrupted => *place.borrow_mut() = Some(Box::new(cluster)),
+            Afterwards::Stays(_) | Afterwards::Ends => cluster.shutdown().await,
+        }
+    }
 }
 
 /// A run that says nothing.

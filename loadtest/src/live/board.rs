@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::orders::Order;
 use super::second::{NodeNow, Second};
 use super::status::{Status, status};
 use super::{Progress, Update};
@@ -33,6 +34,15 @@ pub struct Facts {
     /// Reads per second the backing store can answer; `None` when unlimited.
     pub capacity: Option<f64>,
     pub phases: Vec<String>,
+    /// Buttons of the page.
+    pub orders: Vec<Button>,
+}
+
+/// An order the page offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Button {
+    pub order: Order,
+    pub label: &'static str,
 }
 
 impl Facts {
@@ -46,6 +56,7 @@ impl Facts {
             planned_seconds: scenario.planned_time().map(|time| time.as_secs_f64()),
             capacity: (scenario.backend.capacity > 0.0).then_some(scenario.backend.capacity),
             phases: scenario.phases.iter().map(|phase| phase.name.clone()).collect(),
+            orders: Vec::new(),
         }
     }
 }

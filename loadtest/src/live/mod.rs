@@ -4,6 +4,7 @@
 pub mod board;
 mod frame;
 mod metrics;
+pub mod orders;
 mod page;
 mod plain;
 pub mod second;

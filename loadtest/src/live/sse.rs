@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::{broadcast, oneshot};
 
-use super::board::{Board, Done, Facts, Message};
+use super::board::{Board, Button, Done, Facts, Message};
+use super::orders::{Desk, Order, Refusal, is_meant_for_us};
 use super::status::{Status, Tone};
 use super::{Observer, Update, metrics, page};
 use crate::measure::outcome::Outcome;
 use crate::report::{Verdict, words};
 
+/// What the page's own requests carry.
+const ORDER_HEADER: &str = "x-loadtest-order";
 /// Messages a slow browser may fall behind before it is given everything anew.
 const QUEUE_MAX: usize = 64;
 /// What open streams are given to hear the end.
@@ -30,6 +33,8 @@ const GOODBYE: Duration = Duration::from_millis(300);
 /// Between the run and the browsers.
 struct Hub {
     board: Mutex<Board>,
+    /// Who takes orders, if anybody does.
+    desk: Option<Desk>,
     messages: broadcast::Sender<Arc<Message>>,
 }
 
@@ -66,6 +71,27 @@ pub struct ServeError {
 /// # Errors
 /// An address is taken, or is not ours.
 pub fn serve(addresses: &[SocketAddr], facts: Facts) -> Result<Live, ServeError> {
+    serve_with(addresses, facts, None)
+}
+
+/// The same, with buttons. Whoever can reach the page can press them, so none are offered beyond this machine.
+///
+/// # Errors
+/// An address is taken, or is not ours.
+pub fn serve_with(
+    addresses: &[SocketAddr],
+    mut facts: Facts,
+    desk: Option<Desk>,
+) -> Result<Live, ServeError> {
+    let desk = desk.filter(|_| addresses.iter().all(|address| address.ip().is_loopback()));
+    facts.orders = desk
+        .iter()
+        .flat_map(Desk::offered)
+        .map(|order| Button {
+            order: *order,
+            label: order.label(),
+        })
+        .collect();
     let mut listeners = Vec::new();
     for address in addresses {
         let refuse = |source| ServeError {
@@ -82,6 +108,7 @@ pub fn serve(addresses: &[SocketAddr], facts: Facts) -> Result<Live, ServeError>
         .collect();
     let hub = Arc::new(Hub {
         board: Mutex::new(Board::new(facts)),
+        desk,
         messages: broadcast::Sender::new(QUEUE_MAX),
     });
     let (stop, stopped) = oneshot::channel();
@@ -130,6 +157,7 @@ fn routes(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/", get(async || Html(page::text())))
         .route("/events", get(events))
+        .route("/orders", post(order))
         .route("/metrics", get(exposition))
         .route("/healthz", get(async || "ok\n"))
         .with_state(hub)
@@ -138,6 +166,33 @@ fn routes(hub: Arc<Hub>) -> Router {
 async fn exposition(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, metrics::text(&hub.board()))
+}
+
+/// A press of a button. The header cannot be sent from another site's page without asking us first, which we never allow;
+/// the host's check keeps out those who point a name of theirs at this machine.
+async fn order(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: String) -> (StatusCode, String) {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(ORDER_HEADER).is_none() || !text("host").is_some_and(is_meant_for_us) {
+        return (StatusCode::FORBIDDEN, "not from this page\n".to_owned());
+    }
+    let Ok(order) = serde_json::from_str::<Order>(&body) else {
+        return (StatusCode::BAD_REQUEST, "no such order\n".to_owned());
+    };
+    let taken = hub
+        .desk
+        .as_ref()
+        .map_or(Err(Refusal::NotOffered), |desk| desk.take(order));
+    match taken {
+        Ok(()) => (StatusCode::ACCEPTED, format!("{}\n", order.label())),
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::NotOffered => StatusCode::FORBIDDEN,
+                Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
+                Refusal::Over => StatusCode::GONE,
+            };
+            (status, format!("{refusal}\n"))
+        }
+    }
 }
 
 /// Everything so far, then every message as it comes.

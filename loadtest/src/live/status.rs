@@ -108,7 +108,7 @@ fn invalid(second: &Second) -> Option<Status> {
         Tone::Warn,
         "INVALID",
         format!(
-            "The load generator cannot keep its schedule: {why}. The figures are its own, not the cluster’s."
+            "The load generator cannot keep its schedule: {why}. The figures are its own, not the cluster’s. Lower the rate, or give it more of the machine."
         ),
     ))
 }
@@ -160,20 +160,31 @@ fn warmth(second: &Second, lowest: Option<f64>) -> Status {
             event.label
         )
     });
+    let down: Vec<&str> = second
+        .nodes
+        .iter()
+        .filter(|node| node.member && !node.up)
+        .map(|node| node.node.as_str())
+        .collect();
+    let down = match down.as_slice() {
+        [] => String::new(),
+        [one] => format!(" {one} does not answer."),
+        all => format!(" {} do not answer.", all.join(", ")),
+    };
     let target = RECOVERED * warm;
     if now >= target {
         return Status::new(
             Tone::Good,
             "WARM",
             format!(
-                "{} of the gets hit, as before ({}){since}.",
+                "{} of the gets hit, as before ({}){since}.{down}",
                 percent(Some(now)),
                 percent(Some(warm))
             ),
         );
     }
     let told = format!(
-        "{} of the gets hit; warm is {}{since}.",
+        "{} of the gets hit; warm is {}{since}.{down}",
         percent(Some(now)),
         percent(Some(warm))
     );
@@ -195,7 +206,7 @@ fn warmth(second: &Second, lowest: Option<f64>) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::second::EventNow;
+    use crate::live::second::{EventNow, NodeNow};
     use crate::measure::outcome::Totals;
 
     fn second(hit_rate: f64) -> Second {
@@ -263,6 +274,27 @@ mod tests {
             ..second(0.3)
         };
         check(&cold_start, None, None, "WARMING UP", Tone::Warn, "filling");
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_is_named() {
+        let mut second = second(0.7);
+        second.nodes = ["node1", "node2"]
+            .map(|node| NodeNow {
+                node: node.into(),
+                member: true,
+                up: node == "node1",
+                ..NodeNow::default()
+            })
+            .into();
+        check(
+            &second,
+            None,
+            None,
+            "RECOVERING 0 %",
+            Tone::Warn,
+            " node2 does not answer.",
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ const SAME_SECOND_MAX: u32 = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ArtefactError {
-    #[error("cannot make the run's folder {path}: {}", plain(.source))]
+    #[error("cannot make the folder {path}: {}", plain(.source))]
     Folder { path: PathBuf, source: io::Error },
     #[error("cannot write {path}: {}", plain(.source))]
     Write { path: PathBuf, source: io::Error },
@@ -95,11 +95,7 @@ impl Artefacts {
         write_json(&self.folder.join("run.json"), outcome)?;
         self.put("summary.txt", &card::text(outcome))?;
         self.put("report.html", &html::page(outcome, scenario_toml))?;
-        self.put("series.csv", &csv::series(&outcome.series))?;
-        self.put("requests.csv", &csv::series(&outcome.request_series))?;
-        self.put("nodes.csv", &csv::nodes(outcome))?;
-        self.put("misses.csv", &csv::misses(outcome))?;
-        self.put("events.csv", &csv::events(outcome))?;
+        write_csv(&self.folder, outcome)?;
         self.put("summary.md", &markdown::text(outcome))?;
         self.put("junit.xml", &junit::text(outcome))?;
         self.put("env.json", &environment(outcome))?;
@@ -123,6 +119,32 @@ pub fn write_json(path: &Path, outcome: &Outcome) -> Result<(), ArtefactError> {
     write(path, &(json + "\n"))
 }
 
+/// Makes a folder for files of a run, and those it is in.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(path: &Path) -> Result<(), ArtefactError> {
+    std::fs::create_dir_all(path).map_err(|source| ArtefactError::Folder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes every table as a CSV file of its own.
+///
+/// # Errors
+/// A file could not be written.
+pub fn write_csv(folder: &Path, outcome: &Outcome) -> Result<(), ArtefactError> {
+    write(&folder.join("series.csv"), &csv::series(&outcome.series))?;
+    write(
+        &folder.join("requests.csv"),
+        &csv::series(&outcome.request_series),
+    )?;
+    write(&folder.join("nodes.csv"), &csv::nodes(outcome))?;
+    write(&folder.join("misses.csv"), &csv::misses(outcome))?;
+    write(&folder.join("events.csv"), &csv::events(outcome))
+}
+
 /// What it ran on, for a machine to compare.
 fn environment(outcome: &Outcome) -> String {
     let told = serde_json::json!({"seed": outcome.seed, "environment": outcome.environment, "cluster": outcome.cluster});
@@ -130,7 +152,10 @@ fn environment(outcome: &Outcome) -> String {
 }
 
 /// One `.hgrm` per phase and kind of latency; `all` is the whole run.
-fn write_histograms(folder: &Path, outcome: &Outcome) -> Result<(), ArtefactError> {
+///
+/// # Errors
+/// A file could not be written.
+pub fn write_histograms(folder: &Path, outcome: &Outcome) -> Result<(), ArtefactError> {
     for latency in &outcome.latency {
         let phase = if latency.phase.is_empty() {
             "all"
@@ -279,7 +304,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "cannot make the run's folder {}: a file is in the way",
+                "cannot make the folder {}: a file is in the way",
                 file.join("runs").display()
             )
         );

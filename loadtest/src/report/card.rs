@@ -26,6 +26,14 @@ pub fn text(outcome: &Outcome) -> String {
         latency(outcome, &mut out);
         misses(outcome, &mut out);
     }
+    for (kind, examples) in [
+        ("wrong value", &outcome.mismatch_examples),
+        ("stale read", &outcome.stale_examples),
+    ] {
+        if let Some(first) = examples.first() {
+            let _ = writeln!(out, "first {kind}: {}", one_line(first));
+        }
+    }
     for threshold in outcome.thresholds.iter().filter(|threshold| !threshold.passed) {
         let why = if threshold.why.is_empty() {
             String::new()
@@ -45,7 +53,7 @@ pub fn text(outcome: &Outcome) -> String {
 fn heading(outcome: &Outcome, out: &mut String) {
     let (held, all) = score(outcome);
     let verdict = Verdict::of(outcome);
-    let counts = matches!(verdict, Verdict::Passed | Verdict::Failed | Verdict::Invalid);
+    let counts = matches!(verdict, Verdict::Passed | Verdict::Failed);
     let score = if all == 0 || !counts {
         String::new()
     } else {
@@ -82,6 +90,9 @@ fn heading(outcome: &Outcome, out: &mut String) {
         Verdict::Interrupted | Verdict::Broken | Verdict::WrongValues | Verdict::Invalid
     ) {
         let _ = writeln!(out, "{}", one_line(&words::headline(outcome)));
+    }
+    for caveat in words::caveats(outcome) {
+        let _ = writeln!(out, "{}", one_line(&caveat));
     }
 }
 

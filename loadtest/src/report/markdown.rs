@@ -7,6 +7,9 @@ use super::verdict::{Verdict, score};
 use super::words;
 use crate::measure::outcome::{EventCard, Outcome, Recovery};
 
+/// Wrong and stale values told here; run.json and the report have more.
+const EXAMPLES_MAX: usize = 5;
+
 /// The whole text.
 #[must_use]
 pub(super) fn text(outcome: &Outcome) -> String {
@@ -20,11 +23,19 @@ pub(super) fn text(outcome: &Outcome) -> String {
     let (held, all) = score(outcome);
     let _ = writeln!(
         out,
-        "### {mark} {}: {} {held}/{all}\n\n{}\n",
+        "### {mark} {}: {}{}\n\n{}\n",
         cell(&outcome.scenario),
         verdict.word(),
+        if verdict.is_judged() {
+            format!(" {held}/{all}")
+        } else {
+            String::new()
+        },
         cell(&words::headline(outcome))
     );
+    for caveat in words::caveats(outcome) {
+        let _ = writeln!(out, "> {}\n", cell(&caveat));
+    }
     if !outcome.events.is_empty() {
         out.push_str("| event | warm | low | predicted | to 95 % | backend peak | miss debt |\n|---|--:|--:|--:|--:|--:|--:|\n");
         for event in &outcome.events {
@@ -60,7 +71,11 @@ pub(super) fn text(outcome: &Outcome) -> String {
             let _ = writeln!(
                 out,
                 "| {} | `{}` | {} | {} |",
-                if threshold.passed { "✅" } else { "❌" },
+                match (verdict.is_judged(), threshold.passed) {
+                    (false, _) => UNKNOWN,
+                    (true, true) => "✅",
+                    (true, false) => "❌",
+                },
                 cell(&threshold.expr),
                 cell(&threshold.detail),
                 cell(&threshold.why)
@@ -82,6 +97,17 @@ pub(super) fn text(outcome: &Outcome) -> String {
             count(outcome.totals.dropped),
             outcome.seed
         );
+    }
+    for (what, examples) in [
+        ("Wrong values", &outcome.mismatch_examples),
+        ("Stale reads", &outcome.stale_examples),
+    ] {
+        if !examples.is_empty() {
+            let _ = writeln!(out, "\n{what}, the first of them:\n");
+            for example in examples.iter().take(EXAMPLES_MAX) {
+                let _ = writeln!(out, "- {}", cell(example));
+            }
+        }
     }
     out
 }

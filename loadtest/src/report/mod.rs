@@ -14,7 +14,9 @@ pub mod table;
 mod verdict;
 pub(crate) mod words;
 
-pub use artefacts::{ArtefactError, Artefacts, read, write, write_json};
+pub use artefacts::{
+    ArtefactError, Artefacts, make_folder, read, write, write_csv, write_histograms, write_json,
+};
 pub use card::text as end_card;
 pub use html::{comparison as comparison_page, page as html_page};
 pub use junit::text as junit_xml;

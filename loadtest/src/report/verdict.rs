@@ -43,6 +43,12 @@ impl Verdict {
         }
     }
 
+    /// Whether thresholds mean anything: of a run that stopped early, broke or lagged they do not.
+    #[must_use]
+    pub fn is_judged(self) -> bool {
+        matches!(self, Self::Passed | Self::Failed | Self::WrongValues)
+    }
+
     /// One word for the card and the strip.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -42,12 +42,62 @@ pub(crate) fn headline(outcome: &Outcome) -> String {
         ),
         Verdict::Failed => {
             let missed = all - held;
-            format!("{missed} of {all} expectations did not hold. {}", worst(outcome))
-                .trim_end()
-                .to_owned()
+            format!(
+                "{missed} of {all} expectations did not hold{}. {}",
+                first_missed(outcome, missed),
+                worst(outcome)
+            )
+            .trim_end()
+            .to_owned()
         }
         Verdict::Passed => format!("{expectations} {}", worst(outcome)).trim_end().to_owned(),
     }
+}
+
+/// `: “the heirs refill what was lost” (never < 30 s)`; what failed is the news, not how many did.
+fn first_missed(outcome: &Outcome, missed: usize) -> String {
+    let among = if missed > 1 { " among them" } else { "" };
+    let threshold = outcome.thresholds.iter().find(|threshold| !threshold.passed);
+    let case = outcome
+        .cases
+        .iter()
+        .find(|case| case.within_tolerance == Some(false));
+    match (threshold, case) {
+        (Some(threshold), _) => {
+            let what = if threshold.why.is_empty() {
+                &threshold.expr
+            } else {
+                &threshold.why
+            };
+            format!(",{among} “{what}” ({})", threshold.detail)
+        }
+        (None, Some(case)) => format!(
+            ",{among} {} under {}, {} nodes",
+            case.event.replace('_', " "),
+            case.hash,
+            case.nodes
+        ),
+        (None, None) => String::new(),
+    }
+}
+
+/// What the reader must know to read the figures right: baselines that were not warm. One sentence each.
+#[must_use]
+pub(super) fn caveats(outcome: &Outcome) -> Vec<String> {
+    outcome
+        .phases
+        .iter()
+        .filter(|phase| phase.is_warm == Some(false))
+        .map(|phase| {
+            let slope = phase.hit_rate_slope_pp_per_10s.unwrap_or(0.0);
+            format!(
+                "Not warm: in “{}”, which the changes are measured against, the hit rate was still {} by {:.2} points in 10 s.",
+                phase.name,
+                if slope < 0.0 { "falling" } else { "rising" },
+                slope.abs()
+            )
+        })
+        .collect()
 }
 
 /// The deepest dip of the run, in a sentence.

@@ -36,6 +36,9 @@ impl Run<'_> {
         let carried_out = self.carry_out(action, &mut fired).await;
         fired.card.took_seconds = (self.shell.now() - at) as f64 / 1e9;
         fired.card.label = label(action, &fired.card.nodes);
+        if self.by_hand {
+            fired.card.label.push_str(" (by hand)");
+        }
         self.log(format!("event {}", fired.card.label));
         if let Err(error) = &carried_out {
             fired.card.error = Some(error.to_string());

@@ -8,6 +8,7 @@ mod faults;
 mod fire;
 mod later;
 mod nodes;
+mod orders;
 mod outside;
 mod phases;
 mod plan;
@@ -73,6 +74,8 @@ struct Run<'a> {
     hit_rate: Option<f64>,
     random: Random,
     interrupted: bool,
+    /// The event under way was asked for by hand.
+    by_hand: bool,
     /// An event could not be carried out: the rest of the timeline would mean nothing.
     broken: bool,
     warm: Option<f64>,
@@ -105,7 +108,7 @@ pub(super) async fn run(
     tasks.shutdown().await;
     watch::look(&run.watch, run.epoch, &mut HashMap::new()).await;
     let mut outcome = run.tell(own_cpu.unwrap_or(0) as f64 / 1e9, drove_seconds);
-    run.cluster.shutdown().await;
+    stage.end(run.cluster, run.interrupted).await;
     outcome.cluster = facts;
     outcome.started_unix_seconds = started_unix;
     outcome.elapsed_seconds = started.elapsed().as_secs_f64();
@@ -162,6 +165,7 @@ impl<'a> Run<'a> {
             hit_rate: None,
             random: stream(scenario.seed, "events", 0),
             interrupted: false,
+            by_hand: false,
             broken: false,
             warm: None,
         };

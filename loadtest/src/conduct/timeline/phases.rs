@@ -42,7 +42,9 @@ impl<'a> Run<'a> {
     /// Until the phase is over, or the user interrupts.
     async fn run_phase(&mut self, pending: &mut Vec<&'a Event>, run_start: Nanos) {
         let length = self.scenario.phases[self.phase].length;
+        let mut ordered = None;
         loop {
+            ordered = ordered.or_else(|| self.stage.orders.next());
             let (now, issued) = (self.shell.now(), self.shell.core().issued());
             let standing = self.shell.core().is_open_loop() || self.shell.core().in_flight() == 0;
             let mut next_time = Nanos::MAX;
@@ -93,22 +95,24 @@ impl<'a> Run<'a> {
                 }
                 continue;
             }
-            if due.is_some() || over {
+            if due.is_some() || ordered.is_some() || over {
                 if !standing {
                     // Let what is under way end; nothing new is sent meanwhile.
                     self.shell.with(|core, _| core.set_mark(core.issued()));
                     self.wait(Nanos::MAX).await;
                     continue;
                 }
-                match due {
-                    Some(place) => {
+                match (due, ordered.take()) {
+                    (Some(place), waiting) => {
+                        ordered = waiting;
                         let event = pending.remove(place);
                         self.fire(event).await;
-                        if self.broken {
-                            return;
-                        }
                     }
-                    None => return,
+                    (None, Some(order)) => self.carry_out_order(order).await,
+                    (None, None) => return,
+                }
+                if self.broken {
+                    return;
                 }
                 continue;
             }

@@ -147,6 +147,32 @@
     });
   };
 
+  // ---- buttons: the first press asks, the second does ----
+  const ARMED_MS = 4000;
+  const orders = () => {
+    const holder = one("orders"), group = holder.querySelector("span"), told = holder.querySelector("p");
+    const offered = (!done && facts.orders) || [];
+    holder.hidden = !offered.length;
+    group.textContent = ""; told.textContent = "";
+    offered.forEach(({ order, label }) => {
+      const button = document.createElement("button");
+      let armed = 0;
+      const disarm = () => { clearTimeout(armed); armed = 0; button.textContent = label; button.classList.remove("armed"); };
+      button.type = "button";
+      button.dataset.order = order;
+      disarm();
+      button.addEventListener("click", async () => {
+        if (!armed) { armed = setTimeout(disarm, ARMED_MS); button.textContent = "Sure? " + label; button.classList.add("armed"); return; }
+        disarm();
+        try {
+          const answer = await fetch("/orders", { method: "POST", headers: { "x-loadtest-order": "1" }, body: JSON.stringify(order) });
+          told.textContent = answer.ok ? "Asked for: " + label + "." : "Refused: " + (await answer.text()).trim() + ".";
+        } catch { told.textContent = "The load test does not answer."; }
+      });
+      group.append(button);
+    });
+  };
+
   // ---- the log ----
   const log = (entry) => {
     const item = document.createElement("li"), time = document.createElement("time"), text = document.createElement("span");
@@ -178,6 +204,7 @@
     if (rows.length) rows[rows.length - 1].warm = now.warm;
     one("log").textContent = "";
     data.logs.forEach(log);
+    orders();
     draw(); soon();
     if (done) stream.close();
   });
@@ -190,7 +217,7 @@
     soon();
   });
   stream.addEventListener("log", (message) => log(JSON.parse(message.data)));
-  stream.addEventListener("end", (message) => { done = JSON.parse(message.data); stream.close(); soon(); });
+  stream.addEventListener("end", (message) => { done = JSON.parse(message.data); stream.close(); orders(); soon(); });
   stream.addEventListener("error", () => {
     if (done) return;
     one("pill").textContent = "NO CONNECTION"; one("top").className = "verdict bad";

@@ -102,7 +102,11 @@ fn phases(outcome: &Outcome) -> String {
         format!(
             "<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
             esc(&phase.name),
-            esc(&phase.kind),
+            match phase.is_warm {
+                Some(false) => format!("{}, not warm", esc(&phase.kind)),
+                Some(true) => format!("{}, warm", esc(&phase.kind)),
+                None => esc(&phase.kind).to_string(),
+            },
             seconds((phase.end_seconds - phase.start_seconds).max(0.0)),
             count(phase.totals.offered),
             percent(phase.hit_rate),

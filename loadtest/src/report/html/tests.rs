@@ -1,7 +1,7 @@
 //! The skeleton of the page, whatever the run; hostile names stay text. Looks are judged in a browser (tests/report.rs).
 
 use super::page;
-use crate::measure::outcome::{EventCard, Generator, Outcome, Phase, Recovery, Row, ThresholdResult};
+use crate::measure::outcome::{EventCard, Generator, Outcome, Phase, Recovery, Row, ThresholdResult, Totals};
 
 fn hostile() -> Outcome {
     let evil = "</script><script>alert(1)</script><img src=x onerror='alert(2)'>\u{2028}&\"".to_owned();
@@ -122,4 +122,92 @@ fn sections_come_in_the_order_in_which_people_look() {
         .map(|mark| page.find(mark).unwrap_or_else(|| panic!("{mark} is missing")))
         .collect();
     assert!(places.is_sorted(), "{places:?}");
+}
+
+/// A run of one failed and one held expectation, whose baseline was still warming up, with a stale read.
+fn failed() -> Outcome {
+    let threshold = |expr: &str, why: &str, passed: bool| ThresholdResult {
+        expr: expr.into(),
+        why: why.into(),
+        passed,
+        detail: "never < 30 s".into(),
+    };
+    Outcome {
+        scenario: "x".into(),
+        phases: vec![Phase {
+            name: "steady".into(),
+            kind: "baseline".into(),
+            is_warm: Some(false),
+            hit_rate_slope_pp_per_10s: Some(0.84),
+            ..Phase::default()
+        }],
+        totals: Totals {
+            offered: 10,
+            stale_reads: 1,
+            ..Totals::default()
+        },
+        thresholds: vec![
+            threshold("errors == 0", "nothing breaks", true),
+            threshold(
+                "grow.recovery_95.seconds < 30",
+                "the heirs refill what was lost",
+                false,
+            ),
+        ],
+        stale_examples: vec!["12.000 s: key k<1>: version 3".into()],
+        generator: Generator {
+            valid: true,
+            ..Generator::default()
+        },
+        ..Outcome::default()
+    }
+}
+
+#[test]
+fn the_top_names_what_failed_and_what_to_be_careful_about() {
+    let outcome = failed();
+    let html = page(&outcome, "");
+    let top = html.split("</header>").next().unwrap();
+    for part in [
+        "FAIL <span class=\"score\">1/2</span>",
+        "1 of 2 expectations did not hold, “the heirs refill what was lost” (never &lt; 30 s).",
+        "Not warm: in “steady”, which the changes are measured against, the hit rate was still rising by 0.84 points in 10 s.",
+    ] {
+        assert!(top.contains(part), "{part} is missing in {top}");
+    }
+    assert!(
+        html.contains("<li>12.000 s: key k&lt;1&gt;: version 3</li>") && html.contains("baseline, not warm")
+    );
+    let card = crate::report::end_card(&outcome);
+    assert!(
+        card.contains("first stale read: 12.000 s") && card.contains("Not warm:"),
+        "{card}"
+    );
+    let markdown = crate::report::markdown::text(&outcome);
+    assert!(
+        markdown.contains("> Not warm:") && markdown.contains("- 12.000 s: key"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn an_invalid_run_is_not_judged() {
+    let mut outcome = failed();
+    outcome.generator.valid = false;
+    let html = page(&outcome, "");
+    let top = html.split("</header>").next().unwrap();
+    assert!(
+        top.contains("INVALID</span>") && top.contains("not judged"),
+        "{top}"
+    );
+    assert!(
+        !top.contains("class=\"held\"") && !top.contains("class=\"missed\""),
+        "{top}"
+    );
+    assert!(crate::report::end_card(&outcome).starts_with("x   seed 0   INVALID   ("));
+    let markdown = crate::report::markdown::text(&outcome);
+    assert!(
+        !markdown.contains('✅') && !markdown.contains("1/2"),
+        "{markdown}"
+    );
 }

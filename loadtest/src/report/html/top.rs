@@ -20,7 +20,7 @@ pub(super) fn section(outcome: &Outcome) -> String {
         Verdict::Invalid | Verdict::Interrupted => "!",
     };
     let (held, all) = score(outcome);
-    let counts = matches!(verdict, Verdict::Passed | Verdict::Failed | Verdict::Invalid);
+    let counts = matches!(verdict, Verdict::Passed | Verdict::Failed);
     let score = if all == 0 || !counts {
         String::new()
     } else {
@@ -29,15 +29,24 @@ pub(super) fn section(outcome: &Outcome) -> String {
     format!(
         "<header class=\"verdict {tone}\">\n<div class=\"title\"><span class=\"pill\"><span aria-hidden=\"true\">{mark}</span> {}{score}</span>\
          <h1>{}</h1><button type=\"button\" class=\"js\" id=\"theme\" aria-label=\"Switch between light and dark\">◐</button></div>\n\
-         <p class=\"headline\">{}</p>\n<p class=\"description\">{}</p>\n{}{}{}</header>\n",
+         <p class=\"headline\">{}</p>\n{}<p class=\"description\">{}</p>\n{}{}{}</header>\n",
         verdict.word(),
         esc(&outcome.scenario),
         esc(&words::headline(outcome)),
+        caveats(outcome),
         esc(&outcome.description),
         facts(outcome),
         expectations(outcome),
         command(outcome),
     )
+}
+
+fn caveats(outcome: &Outcome) -> String {
+    let caveats = words::caveats(outcome);
+    let told = caveats
+        .iter()
+        .map(|caveat| format!("<p class=\"caveat\">{}</p>\n", esc(caveat)));
+    told.collect()
 }
 
 fn facts(outcome: &Outcome) -> String {
@@ -97,11 +106,16 @@ fn expectations(outcome: &Outcome) -> String {
     if outcome.thresholds.is_empty() {
         return String::new();
     }
+    let judged = Verdict::of(outcome).is_judged();
     // What failed comes first: that is what the reader is here for.
     let mut thresholds: Vec<_> = outcome.thresholds.iter().collect();
     thresholds.sort_by_key(|threshold| threshold.passed);
     let items = thresholds.into_iter().map(|threshold| {
-        let (class, mark, word) = if threshold.passed { ("held", "✓", "held") } else { ("missed", "✕", "did not hold") };
+        let (class, mark, word) = match (judged, threshold.passed) {
+            (false, _) => ("void", "–", "not judged"),
+            (true, true) => ("held", "✓", "held"),
+            (true, false) => ("missed", "✕", "did not hold"),
+        };
         let why = if threshold.why.is_empty() { String::new() } else { format!("<span class=\"why\">{}</span>", esc(&threshold.why)) };
         format!(
             "<li class=\"{class}\"><span class=\"mark\" role=\"img\" aria-label=\"{word}\">{mark}</span><span class=\"what\">{why}\
@@ -111,7 +125,12 @@ fn expectations(outcome: &Outcome) -> String {
         )
     });
     format!(
-        "<ul class=\"expectations\">\n{}</ul>\n",
+        "{}<ul class=\"expectations\">\n{}</ul>\n",
+        if judged {
+            ""
+        } else {
+            "<p class=\"note unjudged\">Expectations, not judged: what was measured does not bear it.</p>\n"
+        },
         items.collect::<String>()
     )
 }
