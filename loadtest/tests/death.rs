@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,20 +29,27 @@ duration = "2s"
 name = "after"
 kind = "measure"
 duration = "6s"
+[[event]]
+at = "fill+1s"
+do = "exec"
+cmd = "touch driving; while [ ! -e go-on ]; do sleep 0.02; done"
 "#;
 
-/// Where the run says how it goes.
-const SAID: &str = "said.jsonl";
+/// Made by the run's own event once the load goes on; and by the test when the timeline may go on too. Between the two
+/// the load goes on and the first phase does not end, so that what dies does so in the middle on any machine.
+const DRIVING: &str = "driving";
+const GO_ON: &str = "go-on";
 
 /// Starts the run in a folder of its own.
 fn start(folder: &Path) -> Child {
     let scenario = folder.join("death.toml");
     std::fs::write(&scenario, SCENARIO).unwrap();
     Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["run", "--view", "json", "-o"])
+        .args(["run", "--view", "quiet", "--allow-destructive", "-o"])
         .arg(folder.join("runs"))
         .arg(&scenario)
-        .stdout(File::create(folder.join(SAID)).unwrap())
+        .current_dir(folder)
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
@@ -85,14 +91,15 @@ fn signal(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-/// Waits until the load goes on, which the run says, and returns the run's folder.
+/// Waits until the load goes on, and returns the run's folder.
 fn until_driving(folder: &Path) -> PathBuf {
-    eventually("progress", || {
-        let said = std::fs::read_to_string(folder.join(SAID)).ok()?;
-        said.contains("\"progress\"").then_some(())
-    });
+    eventually("the load", || folder.join(DRIVING).exists().then_some(()));
     let runs = std::fs::read_dir(folder.join("runs")).unwrap();
     runs.flatten().next().unwrap().path()
+}
+
+fn go_on(folder: &Path) {
+    std::fs::write(folder.join(GO_ON), "").unwrap();
 }
 
 /// The exit code, and what the run left.
@@ -125,6 +132,7 @@ fn a_node_that_dies_by_itself_costs_its_keys_and_no_artefact() {
     let run = until_driving(folder.path());
     let node = eventually("a node", || child_of(child.id(), "cache-node"));
     signal(node, "-KILL");
+    go_on(folder.path());
     let (code, outcome) = end(child, &run);
     assert_eq!(code, 0, "a scenario without thresholds has nothing to fail");
     let totals = outcome.totals;
@@ -150,6 +158,7 @@ fn a_router_that_dies_leaves_errors_in_the_report_and_the_report() {
     let run = until_driving(folder.path());
     let router = eventually("the router", || child_of(child.id(), "router"));
     signal(router, "-KILL");
+    go_on(folder.path());
     let (_, outcome) = end(child, &run);
     assert_eq!(outcome.phases.len(), 2);
     assert!(outcome.totals.errors > 500, "{:?}", outcome.totals);
@@ -162,6 +171,7 @@ fn an_interrupted_run_tells_what_it_saw() {
     let run = until_driving(folder.path());
     eventually("a node", || child_of(child.id(), "cache-node"));
     signal(child.id(), "-INT");
+    go_on(folder.path());
     let (code, outcome) = end(child, &run);
     assert_eq!(code, 130);
     assert!(outcome.interrupted);

@@ -11,8 +11,13 @@ use crate::scenario::{ClusterSpec, Memory};
 impl Cluster {
     /// Starts one more node, outside the pool; its number.
     pub async fn start_node(&mut self) -> Result<usize, ClusterError> {
+        let number = self.start_named(ClusterSpec::node_name(self.started)).await?;
+        self.started += 1;
+        Ok(number)
+    }
+
+    pub(super) async fn start_named(&mut self, name: String) -> Result<usize, ClusterError> {
         let number = self.nodes.len();
-        let name = ClusterSpec::node_name(number);
         let (address, body) = self.bring_up(&name, None).await?;
         let mut node = Node::new(name, address, body);
         if self.needs.relay {
@@ -145,10 +150,14 @@ impl Cluster {
             http::request("POST", admin, "/topology", &body.to_string()).await?;
         }
         self.hash = hash;
+        self.set_members(members);
+        Ok(())
+    }
+
+    pub(super) fn set_members(&mut self, members: &[usize]) {
         for (number, node) in self.nodes.iter_mut().enumerate() {
             node.member = members.contains(&number);
         }
-        Ok(())
     }
 
     /// Ends everything we started, the router first.

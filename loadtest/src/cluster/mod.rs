@@ -8,6 +8,7 @@ pub mod node_client;
 pub mod process;
 pub mod procfs;
 pub mod proxy;
+mod routing;
 mod start;
 
 use std::future::{Future, poll_fn};
@@ -21,6 +22,7 @@ use cluster::{HashKind, Server, Topology, Weight};
 use self::http::HttpError;
 use self::process::{Process, ProcessError};
 use self::proxy::Proxy;
+use self::routing::WarmPool;
 use crate::scenario::{ClusterMode, ClusterSpec};
 
 /// Why the cluster could not be brought up or changed.
@@ -83,6 +85,11 @@ struct Router {
 pub struct Cluster {
     spec: ClusterSpec,
     nodes: Vec<Node>,
+    /// Nodes of the pool proper started so far: the next one's name.
+    started: usize,
+    /// Numbers of the spare nodes that stand by for dead ones.
+    gutter: Vec<usize>,
+    warm: Option<WarmPool>,
     router: Option<Router>,
     hash: HashKind,
     logs: PathBuf,
@@ -141,6 +148,9 @@ impl Cluster {
         let mut cluster = Self {
             spec: spec.clone(),
             nodes: Vec::new(),
+            started: 0,
+            gutter: Vec::new(),
+            warm: None,
             router: None,
             hash: spec.hash,
             logs: logs.to_owned(),
@@ -172,6 +182,10 @@ impl Cluster {
         for _ in 0..spec.nodes {
             let number = cluster.start_node().await?;
             cluster.nodes[number].member = true;
+        }
+        for place in 0..spec.gutter() {
+            let number = cluster.start_named(ClusterSpec::gutter_name(place)).await?;
+            cluster.gutter.push(number);
         }
         if spec.router.is_some() {
             cluster.start_router().await?;
@@ -222,6 +236,12 @@ impl Cluster {
         (0..self.nodes.len())
             .filter(|number| self.nodes[*number].member)
             .collect()
+    }
+
+    /// Numbers of the spare nodes that stand by for dead ones.
+    #[must_use]
+    pub fn gutter(&self) -> &[usize] {
+        &self.gutter
     }
 
     /// The pool's topology with these members and this hash.

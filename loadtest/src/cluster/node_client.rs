@@ -86,6 +86,37 @@ impl NodeClient {
     /// among the node's gets: looking must not change what is looked at.
     pub async fn holds(&mut self, keys: &[Vec<u8>]) -> io::Result<Vec<bool>> {
         let mut held = Vec::with_capacity(keys.len());
+        self.describe(keys, |described| {
+            held.push(described.is_some());
+            Ok(())
+        })
+        .await?;
+        Ok(held)
+    }
+
+    /// For each key the seconds it has to live (-1: it does not expire) if the node has it. Asked the same way.
+    pub async fn lives(&mut self, keys: &[Vec<u8>]) -> io::Result<Vec<Option<i64>>> {
+        let mut lives = Vec::with_capacity(keys.len());
+        self.describe(keys, |described| {
+            let Some(line) = described else {
+                lives.push(None);
+                return Ok(());
+            };
+            let told = line.split(' ').find_map(|part| part.strip_prefix("exp="));
+            let life = told.and_then(|told| told.parse().ok());
+            lives.push(Some(life.ok_or_else(|| unexpected(line))?));
+            Ok(())
+        })
+        .await?;
+        Ok(lives)
+    }
+
+    /// `me` of every key: the line if the node has it.
+    async fn describe(
+        &mut self,
+        keys: &[Vec<u8>],
+        mut hear: impl FnMut(Option<&str>) -> io::Result<()>,
+    ) -> io::Result<()> {
         for batch in keys.chunks(BATCH) {
             let mut request = Vec::with_capacity(batch.len() * 32);
             for key in batch {
@@ -97,17 +128,17 @@ impl NodeClient {
                 stream.write_all(&request).await?;
                 for _ in batch {
                     let line = line(stream).await?;
-                    held.push(match line.get(..2) {
-                        Some("ME") => true,
-                        Some("EN") => false,
+                    match line.get(..2) {
+                        Some("ME") => hear(Some(&line))?,
+                        Some("EN") => hear(None)?,
                         _ => return Err(unexpected(&line)),
-                    });
+                    }
                 }
                 Ok(())
             })
             .await?;
         }
-        Ok(held)
+        Ok(())
     }
 
     async fn within<R>(

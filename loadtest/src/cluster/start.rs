@@ -70,21 +70,12 @@ impl Cluster {
         let Some(spec) = &self.spec.router else {
             return Ok(());
         };
-        let servers: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|node| format!("{}={}", node.name, node.front()))
-            .collect();
+        self.write_configuration()?;
         let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", "0", "--admin", "127.0.0.1:0"]
             .map(str::to_owned)
             .into();
         args.extend(["-t".to_owned(), spec.threads.to_string()]);
-        if self.spec.replicated {
-            args.extend(["--replicated".to_owned(), servers.join(",")]);
-        } else {
-            args.extend(["--sharded".to_owned(), servers.join(",")]);
-            args.extend(["--hash".to_owned(), self.hash.to_string()]);
-        }
+        args.extend(["-c".to_owned(), self.configuration_file().display().to_string()]);
         args.extend(spec.args.iter().cloned());
         self.router = Some(if self.spec.mode == ClusterMode::Embedded {
             let embedded = |why: String| ClusterError::Embedded {

@@ -31,12 +31,12 @@ fn text(scenarios: &[Scenario]) -> String {
     for scenario in scenarios {
         let _ = writeln!(
             out,
-            "{:<14} {:>7}  {}",
+            "{:<28} {:>7}  {}",
             scenario.name,
             length(scenario),
             scenario.description
         );
-        let _ = writeln!(out, "{:<14} {:>7}  theory: {}", "", "", scenario.theory);
+        let _ = writeln!(out, "{:<28} {:>7}  theory: {}", "", "", scenario.theory);
     }
     out.push_str("\nrun one:  loadtest run builtin:NAME    see one:  loadtest check builtin:NAME --toml\n");
     out

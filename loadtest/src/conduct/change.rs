@@ -27,12 +27,24 @@ pub(super) struct Planned {
     pub gets_before: Vec<u32>,
 }
 
+/// Where the keys of nodes that are away go instead.
+#[derive(Debug, Clone)]
+pub(super) struct Gutter {
+    pub topology: Topology,
+    /// Numbers of its nodes, in list order.
+    pub members: Vec<usize>,
+    /// Numbers of the nodes that are away.
+    pub away: Vec<usize>,
+}
+
 /// What the working out needs to know.
 pub(super) struct Question {
     /// Members and topology before and after; node numbers of the members after, in list order.
     pub old: Topology,
     pub new: Topology,
     pub new_members: Vec<usize>,
+    /// Afterwards, if there is one.
+    pub gutter: Option<Gutter>,
     /// Nodes that lose their memory.
     pub lost: Vec<u16>,
     pub owners: Arc<[u16]>,
@@ -48,16 +60,26 @@ pub(super) fn owners(
     prepared: &Prepared,
     topology: &Topology,
     members: &[usize],
+    gutter: Option<&Gutter>,
 ) -> Result<Arc<[u16]>, RunError> {
     let placement = Placement::new(topology)?;
-    let numbers: Vec<u16> = members
-        .iter()
-        .map(|number| u16::try_from(*number).expect("at most a few dozen nodes"))
-        .collect();
+    let instead = gutter
+        .map(|gutter| Placement::new(&gutter.topology).map(|placement| (gutter, placement)))
+        .transpose()?;
     let mut scratch = Vec::new();
     let keys = &prepared.keys;
     Ok((0..keys.len())
-        .map(|key| numbers[placement.owner(keys.text(key, &mut scratch))])
+        .map(|key| {
+            let text = keys.text(key, &mut scratch);
+            let owner = members[placement.owner(text)];
+            let owner = match &instead {
+                Some((gutter, placement)) if gutter.away.contains(&owner) => {
+                    gutter.members[placement.owner(text)]
+                }
+                Some(_) | None => owner,
+            };
+            u16::try_from(owner).expect("at most a few dozen nodes")
+        })
         .collect())
 }
 
@@ -67,6 +89,7 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         old,
         new,
         new_members,
+        gutter,
         lost,
         owners: owners_before,
         gets,
@@ -74,9 +97,9 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         warm,
         lone_get,
     } = question;
-    let moved_at_all = old != new;
+    let moved_at_all = old != new || gutter.is_some();
     let owners_after = if moved_at_all {
-        owners(prepared, &new, &new_members)?
+        owners(prepared, &new, &new_members, gutter.as_ref())?
     } else {
         Arc::clone(&owners_before)
     };
@@ -95,8 +118,11 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
     let mixture = warm.filter(|_| all > 0).map(|warm| Mixture {
         warm,
         cold_share: cold as f64 / all as f64,
+        cold_at_once: 0.0,
         cold: match (&upcoming, &prepared.popularity) {
-            (Some(upcoming), _) => ColdCurve::replayed(upcoming.keys(), prepared.keys.len()),
+            (Some(upcoming), _) => {
+                ColdCurve::replayed(upcoming.keys(), vec![false; prepared.keys.len() as usize])
+            }
             (None, Some(popularity)) => {
                 ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys())
                     .but_for(lone_get)
@@ -113,10 +139,39 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
             mixture,
         },
         remap,
-        formula: moved_at_all.then(|| cluster::predict::remapped(&old, &new)),
+        formula: (old != new).then(|| cluster::predict::remapped(&old, &new)),
         owners_before,
         gets_before: gets,
     })
+}
+
+impl Planned {
+    /// The end of a warm-up: cold is what the pool's own nodes were never given, copied or stored. What is asked for
+    /// since the beginning has been, so the hit rate goes on from there on the curve of a cluster that began empty.
+    pub(super) fn lose_what_stayed_behind(&mut self, core: &Lookaside, prepared: &Prepared, gets_since: u64) {
+        let affected: Arc<[bool]> = (0..prepared.keys.len())
+            .map(|key| core.is_stored(key) && !core.is_at_home(key))
+            .collect();
+        if let Some(mixture) = &mut self.change.mixture {
+            mixture.cold_share = 1.0;
+            mixture.cold = match (core.source().upcoming(), &prepared.popularity) {
+                (Some(upcoming), _) => {
+                    let held = (0..prepared.keys.len())
+                        .map(|key| core.is_stored(key) && core.is_at_home(key))
+                        .collect();
+                    ColdCurve::replayed(upcoming.keys(), held)
+                }
+                (None, Some(popularity)) => {
+                    ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys())
+                        .after(gets_since)
+                        .at_most(mixture.warm)
+                }
+                (None, None) => ColdCurve::default(),
+            };
+            mixture.cold_at_once = mixture.cold.0.first().copied().unwrap_or(0.0);
+        }
+        self.change.affected = affected;
+    }
 }
 
 /// The share of these keys that moved, plain and weighted by gets.

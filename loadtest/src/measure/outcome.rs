@@ -49,6 +49,7 @@ pub struct Outcome {
     /// Response, service and lag, per phase and over all (`phase == ""`).
     pub latency: Vec<Latency>,
     pub generator: Generator,
+    pub search: Option<SearchResult>,
     /// The first of the mismatches, in words.
     pub mismatch_examples: Vec<String>,
     /// The first of the stale reads, in words: key, versions, age, owner, event.
@@ -285,6 +286,20 @@ pub struct EventCard {
     pub unaffected: HitCount,
     /// Misses between the event and its recovery (or the next event), by reason.
     pub misses: MissCounts,
+    /// At the end of a warm-up: what was copied from the old nodes.
+    pub copies: Option<Copies>,
+}
+
+/// Keys looked at in the pool that was left and in the one that took over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Copies {
+    /// Keys that the old nodes have.
+    pub originals: u64,
+    /// Of these, keys that the new ones have.
+    pub copied: u64,
+    /// Of these, copies that live on when the original has expired.
+    pub outliving: u64,
 }
 
 impl EventCard {
@@ -294,6 +309,25 @@ impl EventCard {
     pub fn moved(&self) -> Option<Remap> {
         self.remap_all.or(self.remap_measured).or(self.remap_predicted)
     }
+}
+
+/// What a search for the highest rate found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchResult {
+    /// Requests per second that held the limit; 0 if none did.
+    pub capacity: f64,
+    pub probes: Vec<Probe>,
+}
+
+/// One rate that was tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probe {
+    pub rate: f64,
+    /// Response time at the search's quantile.
+    pub latency_us: u64,
+    pub held: bool,
 }
 
 /// What theory says of an event.

@@ -16,11 +16,10 @@ const GROUP_SHARE: u64 = 200;
 pub struct ColdCurve(pub Vec<f64>);
 
 impl ColdCurve {
-    /// From the requests that will follow, in their order: a hit is a key asked for since the loss. Exact where
-    /// nothing is evicted. `limit` keys exist.
+    /// From the requests that will follow, in their order: a hit is a key asked for since the loss, or one
+    /// that was not lost (`seen`, a place for each key). Exact where nothing is evicted.
     #[must_use]
-    pub fn replayed(requests: impl Iterator<Item = u32>, limit: u32) -> Self {
-        let mut seen = vec![false; limit as usize];
+    pub fn replayed(requests: impl Iterator<Item = u32>, mut seen: Vec<bool>) -> Self {
         let (mut curve, mut hits, mut n) = (Vec::new(), 0_u64, 0);
         for key in requests {
             hits += u64::from(std::mem::replace(&mut seen[key as usize], true));
@@ -87,6 +86,15 @@ impl ColdCurve {
         self
     }
 
+    /// What is left of it after so many gets: it is drawn on.
+    #[must_use]
+    pub fn after(mut self, gets: u64) -> Self {
+        let steps = usize::try_from(gets / STEP).unwrap_or(usize::MAX);
+        let last = self.0.len().saturating_sub(1);
+        self.0.drain(..steps.min(last));
+        self
+    }
+
     /// Never above `warm`: an empty cluster does not beat a warm one.
     #[must_use]
     pub fn at_most(mut self, warm: f64) -> Self {
@@ -108,10 +116,24 @@ pub struct Mixture {
     pub warm: f64,
     /// Share of the keys asked for so far that went cold.
     pub cold_share: f64,
+    /// Hit rate of what went cold at the very moment: nothing, unless part of it was there before.
+    pub cold_at_once: f64,
     pub cold: ColdCurve,
 }
 
 impl Mixture {
+    /// Of the keys that become popular the share `resident` is held, whoever they are; the others begin `cold`.
+    #[must_use]
+    pub fn of_shift(warm: f64, resident: f64, cold: ColdCurve) -> Self {
+        let beside = |cold: f64| (resident + (1.0 - resident) * cold).min(warm);
+        Self {
+            warm,
+            cold_share: 1.0,
+            cold_at_once: beside(0.0),
+            cold: ColdCurve(cold.0.into_iter().map(beside).collect()),
+        }
+    }
+
     /// The hit rate predicted for the get that is number `since` after the event.
     #[must_use]
     pub fn at(&self, since: u64) -> f64 {
@@ -149,7 +171,7 @@ impl Mixture {
             first_10k: self.first(10_000),
             first_20k: self.first(20_000),
             recovery_requests: recovered.map(|at| (at as u64 + 1) * steps as u64 * STEP),
-            amplification: (self.warm < 1.0).then(|| 1.0 + self.cold_share * self.warm / (1.0 - self.warm)),
+            amplification: (self.warm < 1.0).then(|| (1.0 - self.mix(self.cold_at_once)) / (1.0 - self.warm)),
             key_fraction_formula,
         }
     }
@@ -163,7 +185,10 @@ mod tests {
     fn a_replayed_curve_counts_what_was_seen_before() {
         // 1,000 distinct keys, then the same again, then half a step of one key.
         let requests = (0..1000).chain(0..1000).chain(std::iter::repeat_n(7, 500));
-        assert_eq!(ColdCurve::replayed(requests, 1000).0, [0.0, 1.0, 1.0]);
+        assert_eq!(
+            ColdCurve::replayed(requests, vec![false; 1000]).0,
+            [0.0, 1.0, 1.0]
+        );
     }
 
     #[test]
@@ -192,11 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn after_a_shift_what_is_held_hits_and_the_rest_begins_cold() {
+        let shift = Mixture::of_shift(0.8, 0.25, ColdCurve(vec![0.2, 0.6, 0.9]));
+        for (told, expected) in shift.cold.0.iter().zip([0.4, 0.7, 0.8]) {
+            assert!((told - expected).abs() < 1e-12, "{told}");
+        }
+        assert!((shift.told(1000, None).amplification.unwrap() - 0.75 / 0.2).abs() < 1e-9);
+    }
+
+    #[test]
     fn the_mixture_lies_between_cold_and_warm_by_the_share_that_went_cold() {
         let cold = ColdCurve(vec![0.2, 0.6, 0.8, 0.8]);
         let mixture = Mixture {
             warm: 0.8,
             cold_share: 0.5,
+            cold_at_once: 0.0,
             cold,
         };
         assert!((mixture.at(0) - 0.5).abs() < 1e-12);
@@ -207,5 +242,13 @@ mod tests {
         assert!((told.first_1k.unwrap() - 0.5).abs() < 1e-12);
         assert_eq!(told.first_5k, None);
         assert!((told.amplification.unwrap() - 3.0).abs() < 1e-9);
+        let half = Mixture {
+            cold_share: 1.0,
+            cold_at_once: 0.6,
+            cold: mixture.cold.after(STEP),
+            ..mixture
+        };
+        assert_eq!(half.cold.0, [0.6, 0.8, 0.8]);
+        assert!((half.told(1000, None).amplification.unwrap() - 2.0).abs() < 1e-9);
     }
 }

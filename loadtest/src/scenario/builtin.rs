@@ -1,7 +1,7 @@
 //! The scenarios that come with the program; each takes at most three minutes and 5,000 to 12,000 requests a second.
 
 /// Name and text, in the order `list` shows them.
-const BUILTINS: [(&str, &str); 17] = [
+const BUILTINS: [(&str, &str); 23] = [
     ("smoke", include_str!("../../scenarios/smoke.toml")),
     ("trace-c52", include_str!("../../scenarios/trace-c52.toml")),
     (
@@ -28,6 +28,21 @@ const BUILTINS: [(&str, &str); 17] = [
     (
         "rolling-replace",
         include_str!("../../scenarios/rolling-replace.toml"),
+    ),
+    ("warmup-route", include_str!("../../scenarios/warmup-route.toml")),
+    (
+        "rolling-restart",
+        include_str!("../../scenarios/rolling-restart.toml"),
+    ),
+    ("gutter", include_str!("../../scenarios/gutter.toml")),
+    ("replica-loss", include_str!("../../scenarios/replica-loss.toml")),
+    (
+        "popularity-shift",
+        include_str!("../../scenarios/popularity-shift.toml"),
+    ),
+    (
+        "capacity-search",
+        include_str!("../../scenarios/capacity-search.toml"),
     ),
     (
         "hot-key-expiry",

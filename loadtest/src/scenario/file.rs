@@ -164,6 +164,10 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     let load = sections::load(table.table("load", "[load]")?)?;
     let backend = sections::backend(table.table("backend", "[backend]")?)?;
     let check = sections::check(table.table("check", "[check]")?)?;
+    let search = match table.is_written("search") {
+        true => Some(sections::search(table.table("search", "[search]")?, &load)?),
+        false => table.get("search").and(None),
+    };
     let matrix = match table.is_written("matrix") {
         true => Some(matrix::matrix(table.table("matrix", "[matrix]")?)?),
         false => table.get("matrix").and(None),
@@ -200,12 +204,14 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
         load,
         backend,
         check,
+        search,
         phases,
         events,
         thresholds: Vec::new(),
         matrix,
     };
     check_trace_ends(&scenario, &table)?;
+    check_search(&scenario, &table)?;
     scenario.thresholds = thresholds(&mut table, &scenario, overrides)?;
     table.finish()?;
     if let Some(factor) = overrides.time_scale {
@@ -227,6 +233,24 @@ fn check_trace_ends(scenario: &Scenario, table: &Table<'_>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn check_search(scenario: &Scenario, table: &Table<'_>) -> Result<()> {
+    let phases = scenario
+        .phases
+        .iter()
+        .any(|phase| phase.kind == PhaseKind::Search);
+    match (phases, scenario.search) {
+        (true, None) => Err(table.error(
+            "a phase of the kind `search` does not know what for",
+            "expected [search] with limit = \"5ms\"",
+        )),
+        (false, Some(_)) => Err(table.error(
+            "[search] has no phase to search in",
+            "expected phases with kind = \"search\", one for each rate that may be tried",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn thresholds(table: &mut Table<'_>, scenario: &Scenario, overrides: &Overrides) -> Result<Vec<Threshold>> {

@@ -25,7 +25,7 @@ use std::time::Duration;
 use cluster::HashKind;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift};
+pub use action::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift, WarmUp};
 pub use diagnostic::{Diagnostic, Origin, Source, nearest};
 pub use file::{from_text, load};
 pub use overrides::Overrides;
@@ -49,6 +49,7 @@ pub struct Scenario {
     pub load: Load,
     pub backend: BackendSpec,
     pub check: CheckSpec,
+    pub search: Option<Search>,
     /// In order; at least one.
     pub phases: Vec<Phase>,
     /// In the order in which they fire where that is known beforehand, else as written; each waits for its own moment.
@@ -79,6 +80,21 @@ impl ClusterSpec {
     #[must_use]
     pub fn node_name(index: usize) -> String {
         format!("node{}", index + 1)
+    }
+
+    /// Name of the `index`-th node of the gutter (0-based).
+    #[must_use]
+    pub fn gutter_name(index: usize) -> String {
+        format!("gutter{}", index + 1)
+    }
+
+    /// Spare nodes that stand by for dead ones.
+    #[must_use]
+    pub fn gutter(&self) -> usize {
+        match self.on_node_down {
+            OnNodeDown::Gutter(nodes) => nodes,
+            OnNodeDown::Miss | OnNodeDown::Eject => 0,
+        }
     }
 }
 
@@ -121,6 +137,8 @@ pub enum OnNodeDown {
     Miss,
     /// Its keys go to the other nodes until it is back: the server list shrinks.
     Eject,
+    /// Its keys go to so many spare nodes that stand by empty, and do not stay there for long.
+    Gutter(usize),
 }
 
 // ---- workload ---------------------------------------------------------------------------------
@@ -301,6 +319,17 @@ pub struct CheckSpec {
     pub sample_keys: u32,
 }
 
+/// Looks for the highest rate that is answered in time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Search {
+    /// At this quantile, response time is at most so much.
+    pub limit: Duration,
+    pub quantile: f64,
+    /// Requests per second, between which it is looked for.
+    pub from: f64,
+    pub to: f64,
+}
+
 // ---- timeline ---------------------------------------------------------------------------------
 
 #[derive(Debug, Clone, PartialEq)]
@@ -318,6 +347,8 @@ pub enum PhaseKind {
     /// The warm hit rate is the mean over the latest baseline phase before an event.
     Baseline,
     Measure,
+    /// Tries the rate that `[search]` wants tried next.
+    Search,
     Cooldown,
 }
 

@@ -10,7 +10,7 @@ use super::reader::{Amounts, Table, as_string};
 use super::tree::{Node, Value};
 use super::{
     Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Load, LoadMode, NodeSpec,
-    OnNodeDown, RouterSpec,
+    OnNodeDown, RouterSpec, Search,
 };
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -31,12 +31,7 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
     )?;
     let mode = mode.unwrap_or(Mode::Managed);
     let hash = read_hash(&mut table, "hash")?.unwrap_or_default();
-    let on_node_down = table
-        .word(
-            "on_node_down",
-            &[("miss", OnNodeDown::Miss), ("eject", OnNodeDown::Eject)],
-        )?
-        .unwrap_or(OnNodeDown::Miss);
+    let on_node_down = on_node_down(&mut table)?;
     let replicated = table.boolean("replicated")?.unwrap_or(false);
     let node = node(table.table("node", "[cluster.node]")?)?;
     let (mode, nodes, router) = match mode {
@@ -76,6 +71,13 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
             "expected router = {}, or replicated = false",
         ));
     }
+    if matches!(on_node_down, OnNodeDown::Gutter(_)) && (replicated || router.is_none()) {
+        return Err(Diagnostic::new(
+            &table.place("on_node_down"),
+            "a gutter needs a router before a sharded pool of ours",
+            "expected router = {} and no `replicated`, or another `on_node_down`",
+        ));
+    }
     table.finish()?;
     Ok(ClusterSpec {
         mode,
@@ -86,6 +88,28 @@ pub(super) fn cluster(mut table: Table<'_>, allow_remote: bool) -> Result<Cluste
         replicated,
         on_node_down,
     })
+}
+
+/// `miss`, `eject` or `gutter(N)`.
+fn on_node_down(table: &mut Table<'_>) -> Result<OnNodeDown> {
+    let Some(text) = table.string("on_node_down")? else {
+        return Ok(OnNodeDown::Miss);
+    };
+    let gutter = text
+        .strip_prefix("gutter(")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .and_then(|nodes| nodes.parse().ok())
+        .filter(|nodes| (1..=NODES_MAX).contains(nodes));
+    match (text, gutter) {
+        ("miss", _) => Ok(OnNodeDown::Miss),
+        ("eject", _) => Ok(OnNodeDown::Eject),
+        (_, Some(nodes)) => Ok(OnNodeDown::Gutter(nodes)),
+        (unknown, None) => Err(Diagnostic::new(
+            &table.place("on_node_down"),
+            format!("unknown on_node_down `{unknown}`"),
+            "expected miss, eject or gutter(N), like gutter(1)",
+        )),
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -291,6 +315,37 @@ pub(super) fn backend(mut table: Table<'_>) -> Result<BackendSpec> {
         timeout,
         late_fill,
         fail,
+    })
+}
+
+pub(super) fn search(mut table: Table<'_>, load: &Load) -> Result<Search> {
+    let place = table.place("limit");
+    if matches!(load.mode, LoadMode::Closed { .. }) {
+        return Err(Diagnostic::new(
+            &place,
+            "a closed loop has no rate to search for",
+            "expected mode = \"open\" in [load]",
+        ));
+    }
+    let Some(limit) = table.time("limit")?.filter(|limit| !limit.is_zero()) else {
+        return Err(table.error("[search] has no limit", "expected limit = \"5ms\""));
+    };
+    let quantile = table.number("quantile", 0.0, 1.0)?.unwrap_or(0.99);
+    let from = table.number("from", 1.0, 1_000_000.0)?.unwrap_or(500.0);
+    let to = table.number("to", 1.0, 1_000_000.0)?.unwrap_or(5_000.0);
+    if from > to {
+        return Err(Diagnostic::new(
+            &table.place("from"),
+            "the search ends before it begins",
+            "expected `from` to be at most `to`",
+        ));
+    }
+    table.finish()?;
+    Ok(Search {
+        limit,
+        quantile,
+        from,
+        to,
     })
 }
 

@@ -39,7 +39,7 @@ t.toml:8: unknown key `hahs` in [cluster]
         "
 t.toml:6: unknown key `laod` in the scenario
   6 | [laod]
-    |  ^^^^ did you mean `load`? expected one of: backend, check, cluster, description, event, load, matrix, name, phase, seed, theory, threshold, workload",
+    |  ^^^^ did you mean `load`? expected one of: backend, check, cluster, description, event, load, matrix, name, phase, search, seed, theory, threshold, workload",
     );
 }
 
@@ -50,7 +50,7 @@ fn an_unknown_action_hash_or_kind_names_the_nearest() {
         "
 t.toml:8: unknown action `ad_node`
   8 | do = \"ad_node\"
-    |      ^^^^^^^^^ did you mean `add_node`? expected one of: add_node, remove_node, kill_node, stop_node, start_node, restart_node, replace_node, rolling_restart, drain_node, flush, flush_node, set_hash, partition, heal, slow_node, expire_hot, sync_expiry, popularity_shift, rate, shed, backend, exec, http, mark",
+    |      ^^^^^^^^^ did you mean `add_node`? expected one of: add_node, remove_node, kill_node, stop_node, start_node, restart_node, replace_node, rolling_restart, drain_node, flush, flush_node, set_hash, warmup_route, partition, heal, slow_node, expire_hot, sync_expiry, popularity_shift, rate, shed, backend, exec, http, mark",
     );
     refused(
         "name = \"t\"\n[[phase]]\nname = \"a\"\nkind = \"warm\"\nduration = \"30s\"\n",

@@ -47,13 +47,14 @@ fn phase(mut table: Table<'_>) -> Result<Phase> {
             ("warmup", PhaseKind::Warmup),
             ("baseline", PhaseKind::Baseline),
             ("measure", PhaseKind::Measure),
+            ("search", PhaseKind::Search),
             ("cooldown", PhaseKind::Cooldown),
         ],
     )?;
     let Some(kind) = kind else {
         return Err(table.error(
             format!("phase `{name}` has no kind"),
-            "expected kind = \"warmup\", \"baseline\", \"measure\" or \"cooldown\"",
+            "expected kind = \"warmup\", \"baseline\", \"measure\", \"search\" or \"cooldown\"",
         ));
     };
     let length = length(&mut table, &name)?;

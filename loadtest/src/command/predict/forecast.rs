@@ -10,7 +10,7 @@ use crate::measure::outcome::{Prediction, ratio};
 use crate::measure::theory::{ColdCurve, Mixture, STEP};
 use crate::scenario::{
     Action, ClusterSpec, LoadMode, MatrixCase, Memory, Moment, NodeRef, Offset, OnNodeDown, PhaseKind,
-    PhaseLength, Scenario,
+    PhaseLength, Scenario, WarmUp,
 };
 use crate::workload::trace::Op;
 
@@ -55,6 +55,8 @@ struct Members {
     /// Numbers given so far.
     started: usize,
     down: BTreeSet<String>,
+    /// Requests before the warm-up that is under way.
+    warming_since: Option<u64>,
 }
 
 impl Members {
@@ -64,6 +66,14 @@ impl Members {
             hash,
             started: nodes,
             down: BTreeSet::new(),
+            warming_since: None,
+        }
+    }
+
+    fn start(&mut self, count: usize) {
+        for _ in 0..count {
+            self.names.push(ClusterSpec::node_name(self.started));
+            self.started += 1;
         }
     }
 
@@ -298,11 +308,13 @@ impl Theory<'_> {
         };
         let mut stays_cold = false;
         match action {
-            Action::AddNode { count } => {
-                for _ in 0..*count {
-                    members.names.push(ClusterSpec::node_name(members.started));
-                    members.started += 1;
-                }
+            Action::AddNode { count } => members.start(*count),
+            Action::WarmupRoute {
+                step: WarmUp::On { nodes, .. },
+            } => {
+                let old = std::mem::take(&mut members.names);
+                members.start(nodes.unwrap_or(old.len()));
+                members.warming_since = Some(position);
             }
             Action::RemoveNode { .. } | Action::DrainNode { .. } => {
                 members.names.retain(|name| Some(name) != victim.as_ref())
@@ -313,13 +325,15 @@ impl Theory<'_> {
                 members.names.retain(|name| Some(name) != victim.as_ref());
             }
             Action::KillNode { .. } | Action::StopNode { .. } => {
-                stays_cold = true;
+                // A gutter begins empty and takes over.
+                stays_cold = self.scenario.cluster.gutter() == 0;
                 members.down.extend(victim.clone());
             }
             Action::SetHash { hash } => members.hash = *hash,
             _ => {}
         }
-        let lost = if stays_cold {
+        let ends = matches!(action, Action::KillNode { .. } | Action::StopNode { .. });
+        let lost = if ends && members.names == before.names {
             victim.iter().cloned().collect()
         } else {
             lost
@@ -330,10 +344,39 @@ impl Theory<'_> {
         let warm = self
             .warm(position, baseline)
             .ok_or("no get comes before the event: nothing to predict from")?;
-        let mixture = Mixture {
+        let mut mixture = Mixture {
             warm,
             cold_share,
+            cold_at_once: 0.0,
             cold: self.cold_curve(position, warm),
+        };
+        if let Action::WarmupRoute { step } = action {
+            match (step, members.warming_since.take()) {
+                (WarmUp::On { .. }, since) => {
+                    // The old nodes give what the new ones lack.
+                    mixture.cold_share = 0.0;
+                    members.warming_since = since;
+                }
+                // What was not asked for meanwhile goes: the curve of a cluster that was empty then, drawn on.
+                (WarmUp::Off, since) => {
+                    let since = position.saturating_sub(since.unwrap_or(position));
+                    mixture.cold_share = 1.0;
+                    mixture.cold = self.cold_curve(position - since, warm).after(since).at_most(warm);
+                    mixture.cold_at_once = mixture.cold.0.first().copied().unwrap_or(0.0);
+                }
+            }
+        }
+        if let Action::PopularityShift { .. } = action {
+            let memory = self.scenario.cluster.node.memory_bytes * self.scenario.cluster.nodes as u64;
+            let footprint = self.prepared.keys.footprint_bytes().max(1);
+            let resident = (memory as f64 / footprint as f64).min(1.0);
+            mixture = Mixture::of_shift(warm, resident, self.cold_curve(position, warm));
+        }
+        let stayed_behind = matches!(action, Action::WarmupRoute { step: WarmUp::Off });
+        let (cold_share, request_fraction) = if stayed_behind {
+            unasked(&weights, position - before.warming_since.unwrap_or(position))
+        } else {
+            (mixture.cold_share, mixture.cold_share.min(request_fraction))
         };
         let prediction = if stays_cold {
             // While the node is away its keys miss however popular they are.
@@ -436,7 +479,7 @@ impl Theory<'_> {
                         .iter()
                         .filter(|row| row.op == Op::Get)
                         .map(|row| row.key),
-                    self.prepared.keys.len(),
+                    vec![false; self.prepared.keys.len() as usize],
                 )
             }
             (None, Some(popularity)) => {
@@ -445,6 +488,21 @@ impl Theory<'_> {
             (None, None) => ColdCurve::default(),
         }
     }
+}
+
+/// Shares of the keys that nobody is expected to ask for in so many requests, and of the requests they have.
+fn unasked(weights: &[u64], requests: u64) -> (f64, f64) {
+    let total = weights.iter().sum::<u64>().max(1) as f64;
+    let asked = weights.iter().filter(|weight| **weight > 0);
+    let (mut keys, mut left, mut load) = (0.0_f64, 0.0, 0.0);
+    for weight in asked {
+        let share = *weight as f64 / total;
+        let unasked = (-share * requests as f64).exp();
+        keys += 1.0;
+        left += unasked;
+        load += share * unasked;
+    }
+    (left / keys.max(1.0), load)
 }
 
 #[cfg(test)]
@@ -502,6 +560,33 @@ mod tests {
             "{}",
             inherited.cold_share
         );
+    }
+
+    #[test]
+    fn a_pool_that_fills_itself_does_not_dip_and_later_lacks_only_what_was_not_asked_for() {
+        let told = forecasts(
+            "name = \"t\"\n[cluster]\nrouter = {}\n[workload]\nkeys = 10000\npopularity = { dist = \"zipf\", alpha = 0.9 }\n\
+             [load]\nrate = 1000\n[[phase]]\nname = \"fill\"\nkind = \"warmup\"\nduration = \"60s\"\n\
+             [[phase]]\nname = \"on\"\nkind = \"measure\"\nduration = \"20s\"\n\
+             [[phase]]\nname = \"off\"\nkind = \"measure\"\nduration = \"10s\"\n\
+             [[event]]\nat = \"on+0s\"\ndo = \"warmup_route\"\n\
+             [[event]]\nat = \"off+0s\"\ndo = \"warmup_route\"\non = false\n",
+        );
+        let [on, off] = &told[..] else {
+            panic!("two events")
+        };
+        assert_eq!(on.cold_share, 0.0);
+        assert!((on.prediction.low.unwrap() - on.warm).abs() < 1e-12);
+        assert!((on.prediction.amplification.unwrap() - 1.0).abs() < 1e-9);
+        // Sum of e^(-20,000 p) over the keys, and of p e^(-20,000 p): half stays behind, and few ask for it.
+        assert!((0.46..0.48).contains(&off.cold_share), "{}", off.cold_share);
+        assert!(
+            (0.05..0.2).contains(&off.request_fraction),
+            "{}",
+            off.request_fraction
+        );
+        assert!(off.prediction.first_1k.unwrap() > 0.8 * off.warm);
+        assert!(off.prediction.first_1k < off.prediction.first_5k);
     }
 
     #[test]

@@ -50,10 +50,14 @@ impl Run<'_> {
     ) -> Result<(), RunError> {
         let number = self.resolve(node, fired)?;
         let (members, hash) = (self.cluster.members(), self.cluster.hash());
-        let mut planned = self.plan(&members, hash, vec![number], fired).await?;
+        let mut planned = self
+            .plan_without(number, &members, hash, vec![number], fired)
+            .await?;
         // Its keys cannot be reached, and that is all: it still has them.
         planned.change.lost.clear();
-        planned.change.mixture = None;
+        if self.cluster.gutter().is_empty() {
+            planned.change.mixture = None;
+        }
         self.cluster
             .set_passage(number, Passage::Cut { direction, cut })?;
         self.reachable(number, false);
@@ -61,7 +65,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn heal(&mut self, node: Option<&NodeRef>, fired: &mut Fired) -> Result<(), RunError> {
+    pub(super) async fn heal(&mut self, node: Option<&NodeRef>, fired: &mut Fired) -> Result<(), RunError> {
         let numbers = match node {
             Some(node) => vec![self.resolve(node, fired)?],
             None => self.cluster.members(),
@@ -70,6 +74,7 @@ impl Run<'_> {
             self.cluster.set_passage(number, Passage::Open)?;
             self.reachable(number, true);
         }
+        self.come_home().await?;
         self.begin_epoch(fired);
         Ok(())
     }

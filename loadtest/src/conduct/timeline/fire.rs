@@ -69,13 +69,15 @@ impl Run<'_> {
             Action::Flush { stagger } => self.flush(*stagger, fired).await,
             Action::FlushNode { node } => self.flush_node(node, fired).await,
             Action::SetHash { hash } => self.set_hash(*hash, fired).await,
+            Action::WarmupRoute { step } => self.warm_up(*step, fired).await,
             Action::Partition { node, direction, cut } => self.partition(node, *direction, *cut, fired).await,
-            Action::Heal { node } => self.heal(node.as_ref(), fired),
+            Action::Heal { node } => self.heal(node.as_ref(), fired).await,
             Action::SlowNode { node, delay, until } => self.slow_node(node, *delay, *until, fired).await,
             Action::ExpireHot { rank } => self.expire_hot(*rank, fired).await,
             Action::SyncExpiry { fraction } => self.sync_expiry(*fraction, fired).await,
             Action::PopularityShift { shift } => {
-                self.begin_epoch(fired);
+                let mixture = self.shifted(*shift);
+                self.begin_epoch_beside(mixture, fired);
                 self.shell.with(|core, _| core.shift_popularity(*shift));
                 Ok(())
             }

@@ -13,8 +13,10 @@ mod outside;
 mod phases;
 mod plan;
 mod progress;
+mod search;
 mod seconds;
 mod tell;
+mod warm_up;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use self::later::Later;
+use self::search::Searching;
+use self::warm_up::Warming;
 use super::build::{Prepared, pace, window_gets};
 use super::change::{self, Planned, Residency};
 use super::facts;
@@ -73,6 +77,8 @@ struct Run<'a> {
     rows_told: usize,
     hit_rate: Option<f64>,
     random: Random,
+    searching: Searching,
+    warming: Option<Warming>,
     interrupted: bool,
     /// The event under way was asked for by hand.
     by_hand: bool,
@@ -128,7 +134,12 @@ impl<'a> Run<'a> {
             // Every node has every key: for the client the pool is one node.
             vec![0; prepared.keys.len() as usize].into()
         } else {
-            change::owners(prepared, &cluster.topology(&members, cluster.hash()), &members)?
+            change::owners(
+                prepared,
+                &cluster.topology(&members, cluster.hash()),
+                &members,
+                None,
+            )?
         };
         let map = Map::new(owners, cluster.nodes().len(), cluster.router_address().is_some());
         let core = Lookaside::new(Setup {
@@ -164,6 +175,8 @@ impl<'a> Run<'a> {
             rows_told: 0,
             hit_rate: None,
             random: stream(scenario.seed, "events", 0),
+            searching: Searching::default(),
+            warming: None,
             interrupted: false,
             by_hand: false,
             broken: false,

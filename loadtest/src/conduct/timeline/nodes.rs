@@ -38,13 +38,28 @@ impl Run<'_> {
     fn without(&self, number: usize) -> Vec<usize> {
         let members = self.cluster.members();
         match self.scenario.cluster.on_node_down {
-            OnNodeDown::Miss => members,
+            OnNodeDown::Miss | OnNodeDown::Gutter(_) => members,
             OnNodeDown::Eject => members.into_iter().filter(|member| *member != number).collect(),
         }
     }
 
     pub(super) async fn add_nodes(&mut self, count: usize, fired: &mut Fired) -> Result<(), RunError> {
         let mut grown = self.cluster.members();
+        grown.extend(self.start_nodes(count, fired).await?);
+        let hash = self.cluster.hash();
+        let planned = self.plan(&grown, hash, Vec::new(), fired).await?;
+        self.cluster.set_pool(&grown, hash).await?;
+        self.apply(planned, fired);
+        Ok(())
+    }
+
+    /// So many new nodes, up and in no pool.
+    pub(super) async fn start_nodes(
+        &mut self,
+        count: usize,
+        fired: &mut Fired,
+    ) -> Result<Vec<usize>, RunError> {
+        let mut started = Vec::with_capacity(count);
         for _ in 0..count {
             let number = self.cluster.start_node().await?;
             self.shell.with(|core, _| core.map_mut().add_node());
@@ -52,14 +67,10 @@ impl Run<'_> {
                 self.connect_node(number).await?;
             }
             fired.card.nodes.push(self.cluster.nodes()[number].name.clone());
-            grown.push(number);
+            started.push(number);
         }
         self.watch.borrow_mut().follow(&self.cluster);
-        let hash = self.cluster.hash();
-        let planned = self.plan(&grown, hash, Vec::new(), fired).await?;
-        self.cluster.set_pool(&grown, hash).await?;
-        self.apply(planned, fired);
-        Ok(())
+        Ok(started)
     }
 
     pub(super) async fn remove_node(
@@ -88,8 +99,10 @@ impl Run<'_> {
     ) -> Result<(), RunError> {
         let number = self.resolve(node, fired)?;
         let (rest, hash) = (self.without(number), self.cluster.hash());
-        let mut planned = self.plan(&rest, hash, vec![number], fired).await?;
-        if rest == self.cluster.members() {
+        let mut planned = self
+            .plan_without(number, &rest, hash, vec![number], fired)
+            .await?;
+        if rest == self.cluster.members() && self.cluster.gutter().is_empty() {
             // Its keys miss for as long as it is away: not a curve of cold keys that become warm.
             planned.change.mixture = None;
         }
@@ -132,7 +145,7 @@ impl Run<'_> {
             Memory::Cold => vec![number],
             Memory::Warm => Vec::new(),
         };
-        let planned = self.plan(&rest, hash, lost, fired).await?;
+        let planned = self.plan_without(number, &rest, hash, lost, fired).await?;
         match memory {
             Memory::Cold => self.cluster.kill_node(number).await,
             Memory::Warm => self.cluster.stop_node(number).await,
@@ -154,10 +167,11 @@ impl Run<'_> {
             members.push(number);
             members.sort_unstable();
             self.cluster.set_pool(&members, self.cluster.hash()).await?;
-            self.own_anew().await?;
+            self.reachable(number, true);
+            return self.own_anew().await;
         }
         self.reachable(number, true);
-        Ok(())
+        self.come_home().await
     }
 
     pub(super) async fn replace_node(&mut self, node: &NodeRef, fired: &mut Fired) -> Result<(), RunError> {

@@ -20,8 +20,12 @@ impl<'a> Run<'a> {
             if self.interrupted || self.broken {
                 break;
             }
+            if !self.begin_probe(phase) {
+                continue;
+            }
             self.begin_phase(phase);
             self.run_phase(&mut pending, start).await;
+            self.end_probe();
         }
         self.shell.with(|core, _| core.run(false));
     }

@@ -6,7 +6,9 @@ use cluster::HashKind;
 
 use super::{Fired, Run};
 use crate::conduct::RunError;
-use crate::conduct::change::{self, Planned, Question};
+use crate::conduct::change::{self, Gutter, Planned, Question};
+use crate::measure::theory::{ColdCurve, Mixture};
+use crate::scenario::Shift;
 
 /// How many times the scenario's sample of keys is looked for in the nodes while the load stands still.
 const STANDING_SAMPLE_FACTOR: usize = 10;
@@ -18,6 +20,55 @@ impl Run<'_> {
         members: &[usize],
         hash: HashKind,
         lost: Vec<usize>,
+        fired: &mut Fired,
+    ) -> Result<Planned, RunError> {
+        let gutter = self.gutter(None);
+        self.work_out(members, hash, lost, gutter, fired).await
+    }
+
+    /// The same where this node can no longer be asked afterwards.
+    pub(super) async fn plan_without(
+        &mut self,
+        number: usize,
+        members: &[usize],
+        hash: HashKind,
+        lost: Vec<usize>,
+        fired: &mut Fired,
+    ) -> Result<Planned, RunError> {
+        let gutter = self.gutter(Some(number));
+        self.work_out(members, hash, lost, gutter, fired).await
+    }
+
+    /// Where the keys of nodes that are away go, `leaving` among them; `None` if there is nothing of the sort.
+    fn gutter(&self, leaving: Option<usize>) -> Option<Gutter> {
+        let members = self.cluster.gutter().to_vec();
+        let away: Vec<usize> = {
+            let core = self.shell.core();
+            let unreachable = core.map().unreachable.iter().enumerate();
+            let away = unreachable.filter(|(_, away)| **away).map(|(number, _)| number);
+            away.chain(leaving).collect()
+        };
+        (!members.is_empty() && !away.is_empty()).then(|| Gutter {
+            topology: self.cluster.topology(&members, self.cluster.hash()),
+            members,
+            away,
+        })
+    }
+
+    /// With a gutter, who is back gets its keys back from it.
+    pub(super) async fn come_home(&mut self) -> Result<(), RunError> {
+        if self.cluster.gutter().is_empty() {
+            return Ok(());
+        }
+        self.own_anew().await
+    }
+
+    async fn work_out(
+        &mut self,
+        members: &[usize],
+        hash: HashKind,
+        lost: Vec<usize>,
+        gutter: Option<Gutter>,
         fired: &mut Fired,
     ) -> Result<Planned, RunError> {
         let old = self
@@ -35,7 +86,7 @@ impl Run<'_> {
             true => Vec::new(),
             false => lost,
         };
-        let moves = old != new;
+        let moves = old != new || gutter.is_some();
         let (question, sample) = {
             let core = self.shell.core();
             let gets = core.gets_per_key();
@@ -50,6 +101,7 @@ impl Run<'_> {
                 old,
                 new,
                 new_members: members.to_vec(),
+                gutter,
                 lost: lost
                     .iter()
                     .map(|number| u16::try_from(*number).expect("few nodes"))
@@ -94,11 +146,47 @@ impl Run<'_> {
         fired.planned = Some(planned);
     }
 
+    /// Other keys become popular, drawn at random: of what is asked for now, the share that is in memory hits, and the
+    /// rest as on an empty cluster. (Where popularity only moves on, it depends on how far: nothing is predicted.)
+    pub(super) fn shifted(&self, shift: Shift) -> Option<Mixture> {
+        let warm = self.shell.core().recorder.warm()?;
+        let popularity = self.prepared.popularity.as_ref()?;
+        if shift != Shift::Reshuffle {
+            return None;
+        }
+        let members = self.cluster.members();
+        let watch = self.watch.borrow();
+        let items = watch.latest().into_iter().filter_map(|row| {
+            let number = self.cluster.number_of(&row.node).ok()?;
+            members.contains(&number).then_some(row.items)
+        });
+        let held = if self.scenario.cluster.replicated {
+            items.max().unwrap_or(0)
+        } else {
+            items.sum()
+        };
+        let resident = (held as f64 / f64::from(self.prepared.lone_from.max(1))).min(1.0);
+        let cold = ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys());
+        Some(Mixture::of_shift(
+            warm,
+            resident,
+            cold.but_for(self.scenario.workload.lone_get),
+        ))
+    }
+
     /// An event that moves no key and empties no node, but whose hit rate is to be told apart.
     pub(super) fn begin_epoch(&mut self, fired: &mut Fired) {
+        self.begin_epoch_beside(None, fired);
+    }
+
+    pub(super) fn begin_epoch_beside(&mut self, mixture: Option<Mixture>, fired: &mut Fired) {
         let warm = self.shell.core().recorder.warm();
+        if let Some(mixture) = &mixture {
+            let window = self.shell.core().recorder.window_gets();
+            fired.card.predicted = mixture.told(window, None);
+        }
         let (at, gets) = self.shell.with(|core, now| {
-            core.begin_epoch(now);
+            core.begin_epoch(now, mixture);
             (now, core.recorder.totals().gets)
         });
         fired.card.warm = warm;
@@ -116,9 +204,11 @@ impl Run<'_> {
         }
         let members = self.cluster.members();
         let topology = self.cluster.topology(&members, self.cluster.hash());
-        let prepared = self.prepared.clone();
-        let owners =
-            tokio::task::spawn_blocking(move || change::owners(&prepared, &topology, &members)).await;
+        let (prepared, gutter) = (self.prepared.clone(), self.gutter(None));
+        let owners = tokio::task::spawn_blocking(move || {
+            change::owners(&prepared, &topology, &members, gutter.as_ref())
+        })
+        .await;
         let owners = owners.map_err(|_panicked| RunError::Helper)??;
         self.shell.with(|core, _| core.map_mut().owners = owners);
         Ok(())

@@ -81,6 +81,7 @@ impl Run<'_> {
         };
         // As it was at the end: an event may have changed it.
         outcome.workload.backend_capacity = core.backend_capacity();
+        outcome.search = self.found();
         outcome.generator.metastable = verdict::is_metastable(&outcome);
         outcome.mismatch_examples.clone_from(&core.mismatches);
         outcome.stale_examples.clone_from(&core.stale);

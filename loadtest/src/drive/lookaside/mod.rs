@@ -142,6 +142,8 @@ pub struct Map {
     pub router: bool,
     /// Nodes that are down or cut off.
     pub unreachable: Vec<bool>,
+    /// The pool is given what it lacks from behind: a key that was hit is with its owner from then on.
+    pub fills_itself: bool,
 }
 
 impl Map {
@@ -154,6 +156,7 @@ impl Map {
             lines: Vec::new(),
             router,
             unreachable: vec![false; nodes],
+            fills_itself: false,
         }
     }
 
@@ -318,6 +321,9 @@ impl Core for Lookaside {
                         .push(format!("get {} key {}: {what}", ticket.get, key.escape_ascii()));
                 }
             }
+        }
+        if self.map.fills_itself {
+            self.states[ticket.key as usize].home = self.home(ticket.key);
         }
         self.end_get(at.now, ticket, GetEnd::Hit);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::hear::earliest_expiry;
 use super::{Change, Lookaside, Map, Pace};
 use crate::drive::source::Source;
+use crate::measure::theory::Mixture;
 use crate::scenario::{Distribution, Shift};
 use crate::workload::arrival::Nanos;
 
@@ -104,10 +105,10 @@ impl Lookaside {
     }
 
     /// Counts anew from here, though no key moved.
-    pub fn begin_epoch(&mut self, now: Nanos) {
+    pub fn begin_epoch(&mut self, now: Nanos, mixture: Option<Mixture>) {
         self.affected = vec![false; self.states.len()].into();
         let base = self.recorder.totals().gets;
-        self.recorder.event(now, base, None);
+        self.recorder.event(now, base, mixture);
     }
 
     #[must_use]
@@ -148,6 +149,19 @@ impl Lookaside {
     pub fn is_stored(&self, key: u32) -> bool {
         let state = &self.states[key as usize];
         state.stored && !state.deleted
+    }
+
+    /// Another value after each store of the key.
+    #[must_use]
+    pub fn stores_of(&self, key: u32) -> u64 {
+        let state = &self.states[key as usize];
+        u64::from(state.stored_version) << 32 | u64::from(state.fills)
+    }
+
+    /// It was last stored with, or copied to, the node that owns it now.
+    #[must_use]
+    pub fn is_at_home(&self, key: u32) -> bool {
+        self.states[key as usize].home == self.home(key)
     }
 
     #[must_use]

@@ -1,6 +1,7 @@
 //! How the run stands, for those who watch it.
 
 use super::Recorder;
+use crate::measure::outcome::Totals;
 use crate::measure::so_far::PhaseSoFar;
 
 impl Recorder {
@@ -25,6 +26,14 @@ impl Recorder {
         let mut latest_first = self.phases.iter().rev();
         let baseline = latest_first.find(|open| open.phase.kind == "baseline")?;
         baseline.phase.totals.hit_rate()
+    }
+
+    /// Response time of the current phase at a quantile, µs, and its sums.
+    #[must_use]
+    pub fn phase_so_far(&self, quantile: f64) -> (u64, Totals) {
+        self.phases.last().map_or_else(Default::default, |open| {
+            (open.latencies.response.quantile(quantile), open.phase.totals)
+        })
     }
 
     /// Schedule lag so far, µs.

@@ -38,6 +38,7 @@ fn seconds_phases_and_steps_add_up_to_the_same_totals() {
     assert_eq!(recorder.warm(), Some(0.8));
     recorder.begin_phase(4 * SECOND, "resize", "measure");
     let mixture = Mixture {
+        cold_at_once: 0.0,
         warm: 0.8,
         cold_share: 1.0,
         cold: ColdCurve(vec![0.5]),

@@ -1,6 +1,6 @@
 //! Actions in words: `remove node2`, `flush every node`.
 
-use super::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift};
+use super::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift, WarmUp};
 use crate::scenario::quantity::time_text;
 
 impl Action {
@@ -45,6 +45,16 @@ impl Action {
             Self::Flush { stagger } => format!("flush every node, {} apart", time_text(*stagger)),
             Self::FlushNode { node } => format!("flush {node}"),
             Self::SetHash { hash } => format!("change the hash to {hash}"),
+            Self::WarmupRoute { step } => match step {
+                WarmUp::On { nodes, exptime } => {
+                    let nodes = nodes.map_or_else(|| "as many".to_owned(), |nodes| nodes.to_string());
+                    let ttl = exptime.map_or_else(String::new, |exptime| {
+                        format!(", copies live for {}", time_text(exptime))
+                    });
+                    format!("warm {nodes} new nodes up from the old ones{ttl}")
+                }
+                WarmUp::Off => "let the old nodes go".to_owned(),
+            },
             Self::Partition { node, direction, cut } => {
                 let what = match cut {
                     Cut::Drop => "cut off".to_owned(),

@@ -9,7 +9,7 @@ use cluster::HashKind;
 use super::Distribution;
 
 /// Every action's name, in the order the manual tells them.
-pub(super) const ACTIONS: [&str; 24] = [
+pub(super) const ACTIONS: [&str; 25] = [
     "add_node",
     "remove_node",
     "kill_node",
@@ -22,6 +22,7 @@ pub(super) const ACTIONS: [&str; 24] = [
     "flush",
     "flush_node",
     "set_hash",
+    "warmup_route",
     "partition",
     "heal",
     "slow_node",
@@ -92,6 +93,10 @@ pub enum Action {
     /// The same servers under another hash.
     SetHash {
         hash: HashKind,
+    },
+    /// New, empty nodes become the pool; those that were it go on behind it.
+    WarmupRoute {
+        step: WarmUp,
     },
     /// The node can no longer be reached (or no longer answers), though it runs.
     Partition {
@@ -180,6 +185,19 @@ pub enum Memory {
     Warm,
 }
 
+/// The two halves of a move to another pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarmUp {
+    /// So many new nodes become the pool (as many as there are if nothing is said). What they lack is asked of the old
+    /// ones and copied, with the TTL it has left or with this one.
+    On {
+        nodes: Option<usize>,
+        exptime: Option<Duration>,
+    },
+    /// The old nodes leave.
+    Off,
+}
+
 /// Which way bytes stop: as the node sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -225,6 +243,7 @@ impl Action {
             Self::Flush { .. } => "flush",
             Self::FlushNode { .. } => "flush_node",
             Self::SetHash { .. } => "set_hash",
+            Self::WarmupRoute { .. } => "warmup_route",
             Self::Partition { .. } => "partition",
             Self::Heal { .. } => "heal",
             Self::SlowNode { .. } => "slow_node",
@@ -259,6 +278,7 @@ impl Action {
             | Self::RollingRestart { .. }
             | Self::Flush { .. }
             | Self::SetHash { .. }
+            | Self::WarmupRoute { .. }
             | Self::ExpireHot { .. }
             | Self::SyncExpiry { .. }
             | Self::PopularityShift { .. }
@@ -292,6 +312,10 @@ impl Action {
                 | Self::Flush { .. }
                 | Self::FlushNode { .. }
                 | Self::SetHash { .. }
+                | Self::WarmupRoute { .. }
+                | Self::PopularityShift {
+                    shift: Shift::Reshuffle
+                }
         )
     }
 

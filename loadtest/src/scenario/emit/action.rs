@@ -2,7 +2,7 @@
 
 use super::{line, quoted, seconds};
 use crate::scenario::quantity::{distribution_text, time_text};
-use crate::scenario::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift};
+use crate::scenario::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift, WarmUp};
 
 /// `do = …` and its arguments, one a line.
 pub(super) fn lines(out: &mut String, action: &Action) {
@@ -66,6 +66,17 @@ pub(super) fn lines(out: &mut String, action: &Action) {
             }),
         ),
         Action::SetHash { hash } => line(out, "hash", quoted(&hash.to_string())),
+        Action::WarmupRoute { step } => {
+            line(out, "on", *step != WarmUp::Off);
+            if let WarmUp::On { nodes, exptime } = step {
+                if let Some(nodes) = nodes {
+                    line(out, "count", nodes);
+                }
+                if let Some(exptime) = exptime {
+                    line(out, "exptime", quoted(&time_text(*exptime)));
+                }
+            }
+        }
         Action::ExpireHot { rank } => line(out, "key", quoted(&format!("rank:{rank}"))),
         Action::SyncExpiry { fraction } => line(out, "fraction", format_args!("{fraction:?}")),
         Action::PopularityShift { shift } => match shift {

@@ -75,10 +75,11 @@ impl Scenario {
         line(
             out,
             "on_node_down",
-            quoted(match cluster.on_node_down {
-                OnNodeDown::Miss => "miss",
-                OnNodeDown::Eject => "eject",
-            }),
+            match cluster.on_node_down {
+                OnNodeDown::Miss => quoted("miss"),
+                OnNodeDown::Eject => quoted("eject"),
+                OnNodeDown::Gutter(nodes) => quoted(&format!("gutter({nodes})")),
+            },
         );
         out.push_str("\n[cluster.node]\n");
         line(out, "memory", quoted(&bytes_text(cluster.node.memory_bytes)));
@@ -220,6 +221,13 @@ impl Scenario {
         line(out, "fail", format_args!("{:?}", backend.fail));
         out.push_str("\n[check]\n");
         line(out, "sample_keys", self.check.sample_keys);
+        if let Some(search) = &self.search {
+            out.push_str("\n[search]\n");
+            line(out, "limit", quoted(&time_text(search.limit)));
+            line(out, "quantile", format_args!("{:?}", search.quantile));
+            line(out, "from", format_args!("{:?}", search.from));
+            line(out, "to", format_args!("{:?}", search.to));
+        }
     }
 }
 
@@ -276,6 +284,7 @@ impl PhaseKind {
             Self::Warmup => "warmup",
             Self::Baseline => "baseline",
             Self::Measure => "measure",
+            Self::Search => "search",
             Self::Cooldown => "cooldown",
         }
     }

@@ -9,7 +9,7 @@ use crate::scenario::diagnostic::{Diagnostic, one_of};
 use crate::scenario::hash::parse_hash;
 use crate::scenario::quantity::parse_time;
 use crate::scenario::reader::{Amounts, Table};
-use crate::scenario::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift};
+use crate::scenario::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift, WarmUp};
 
 /// A shed load comes back over this time unless told otherwise.
 const RAMP: Duration = Duration::from_secs(10);
@@ -73,6 +73,9 @@ pub(in crate::scenario) fn action(table: &mut Table<'_>) -> Result<Action> {
                 hash: parse_hash(text, &table.place("hash"))?,
             },
             None => return Err(table.error("`set_hash` does not say which", "expected hash = \"ketama\"")),
+        },
+        "warmup_route" => Action::WarmupRoute {
+            step: warm_up(table)?,
         },
         "partition" => Action::Partition {
             node: node_or_last(table)?,
@@ -175,6 +178,28 @@ fn memory(table: &mut Table<'_>) -> Result<Memory> {
         Some(true) => Memory::Warm,
         Some(false) | None => Memory::Cold,
     })
+}
+
+/// `on = false` ends it; `exptime` is `keep` or a time in whole seconds.
+fn warm_up(table: &mut Table<'_>) -> Result<WarmUp> {
+    if table.boolean("on")? == Some(false) {
+        return Ok(WarmUp::Off);
+    }
+    let nodes = table.count("count", 1, NODES_MAX)?;
+    let exptime = match table.string("exptime")? {
+        None | Some("keep") => None,
+        Some(text) => match parse_time(text).filter(|time| *time >= Duration::from_secs(1)) {
+            Some(time) => Some(time),
+            None => {
+                return Err(Diagnostic::new(
+                    &table.place("exptime"),
+                    format!("`{text}` is no TTL of a copy"),
+                    "expected keep, or a time of a second or more, like 60s",
+                ));
+            }
+        },
+    };
+    Ok(WarmUp::On { nodes, exptime })
 }
 
 /// `drop`, `reset`, `delay:20ms`.

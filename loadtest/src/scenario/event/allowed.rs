@@ -42,6 +42,7 @@ fn needs(action: &Action) -> Needs {
         | Action::RestartNode { .. }
         | Action::ReplaceNode { .. }
         | Action::RollingRestart { .. }
+        | Action::WarmupRoute { .. }
         | Action::Partition { .. }
         | Action::Heal { .. }
         | Action::SlowNode { .. } => Needs::OwnProcesses,
@@ -66,6 +67,15 @@ pub(super) fn check(
         return refuse(
             "a node in this process cannot keep its memory across a restart".to_owned(),
             "expected mode = \"managed\", or warm = false",
+        );
+    }
+    if matches!(action, Action::WarmupRoute { .. })
+        && !matches!(cluster.mode, ClusterMode::Attach { .. })
+        && (cluster.router.is_none() || cluster.replicated)
+    {
+        return refuse(
+            format!("`{name}` needs a router before a sharded pool"),
+            "expected router = {} and no `replicated` in [cluster]",
         );
     }
     let ClusterMode::Attach {

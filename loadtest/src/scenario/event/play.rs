@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Result;
 use crate::scenario::diagnostic::{Diagnostic, Origin, one_of};
-use crate::scenario::{Action, ClusterMode, ClusterSpec, Event, NodeRef};
+use crate::scenario::{Action, ClusterMode, ClusterSpec, Event, NodeRef, WarmUp};
 
 /// More nodes than this on one machine measure the machine.
 pub(super) const NODES_MAX: usize = 64;
@@ -13,6 +13,8 @@ pub(super) const NODES_MAX: usize = 64;
 struct Nodes {
     up: BTreeMap<String, bool>,
     next: usize,
+    /// How many stand behind the pool while it warms up.
+    behind: Option<usize>,
 }
 
 /// Plays all events through. A `random`, `hottest` or `last` node is some node that is up.
@@ -33,6 +35,7 @@ pub(super) fn through(events: &[(Event, Origin, Origin)], cluster: &ClusterSpec)
     let mut nodes = Nodes {
         up: names.into_iter().map(|name| (name, true)).collect(),
         next: cluster.nodes,
+        behind: None,
     };
     for (event, node_place, do_place) in events {
         nodes.play(&event.action, node_place, do_place)?;
@@ -42,19 +45,10 @@ pub(super) fn through(events: &[(Event, Origin, Origin)], cluster: &ClusterSpec)
 
 impl Nodes {
     fn play(&mut self, action: &Action, node_place: &Origin, do_place: &Origin) -> Result<()> {
-        if let Action::AddNode { count } = action {
-            for _ in 0..*count {
-                self.up.insert(ClusterSpec::node_name(self.next), true);
-                self.next += 1;
-            }
-            if self.up.len() > NODES_MAX {
-                return Err(Diagnostic::new(
-                    do_place,
-                    "too many nodes",
-                    format!("expected at most {NODES_MAX} at once"),
-                ));
-            }
-            return Ok(());
+        match action {
+            Action::AddNode { count } => return self.start(*count, do_place),
+            Action::WarmupRoute { step } => return self.warm_up(*step, do_place),
+            _ => {}
         }
         let Some(node) = action.node() else {
             return Ok(());
@@ -93,6 +87,46 @@ impl Nodes {
             _ => {}
         }
         Ok(())
+    }
+
+    fn start(&mut self, count: usize, do_place: &Origin) -> Result<()> {
+        for _ in 0..count {
+            self.up.insert(ClusterSpec::node_name(self.next), true);
+            self.next += 1;
+        }
+        if self.up.len() + self.behind.unwrap_or(0) > NODES_MAX {
+            return Err(Diagnostic::new(
+                do_place,
+                "too many nodes",
+                format!("expected at most {NODES_MAX} at once"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The nodes that were the pool are out of the list from the beginning on, and gone after the end.
+    fn warm_up(&mut self, step: WarmUp, do_place: &Origin) -> Result<()> {
+        match (step, self.behind) {
+            (WarmUp::On { nodes, .. }, None) => {
+                let old = std::mem::take(&mut self.up);
+                self.behind = Some(old.len());
+                self.start(nodes.unwrap_or(old.len()), do_place)
+            }
+            (WarmUp::Off, Some(_)) => {
+                self.behind = None;
+                Ok(())
+            }
+            (WarmUp::On { .. }, Some(_)) => Err(Diagnostic::new(
+                do_place,
+                "a warm-up is under way at that moment",
+                "expected a `warmup_route` with on = false before it",
+            )),
+            (WarmUp::Off, None) => Err(Diagnostic::new(
+                do_place,
+                "no warm-up is under way at that moment",
+                "expected a `warmup_route` before it",
+            )),
+        }
     }
 
     /// The node meant: by name, or the last that is up (or down). `None` when there is none in that state.

@@ -1,7 +1,7 @@
 //! Metrics of one phase, and of the event in it.
 
 use super::{PhaseMetric, Unit, count, error_rate, of_event, of_phase};
-use crate::measure::outcome::Recovery;
+use crate::measure::outcome::{Recovery, ratio};
 
 /// Metrics of a phase.
 pub static PHASE_METRICS: &[PhaseMetric] = &[
@@ -198,6 +198,18 @@ pub static PHASE_METRICS: &[PhaseMetric] = &[
         Unit::Number,
         "the same, keys weighted by their requests",
         |e| e.remap_measured.map(|remap| remap.request_weighted),
+    ),
+    of_event(
+        "copies.share",
+        Unit::Number,
+        "at the end of a warm-up: keys copied / keys the old nodes have",
+        |e| e.copies.and_then(|copies| ratio(copies.copied, copies.originals)),
+    ),
+    of_event(
+        "copies.outliving",
+        Unit::Number,
+        "at the end of a warm-up: copies that live on when the original has expired",
+        |e| e.copies.and_then(|copies| count(copies.outliving)),
     ),
     of_event(
         "affected.hit_rate",

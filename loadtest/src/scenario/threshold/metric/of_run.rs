@@ -83,6 +83,12 @@ pub static RUN_METRICS: &[RunMetric] = &[
         },
     ),
     run(
+        "capacity",
+        Unit::Number,
+        "highest requests/s of a search that held its limit; 0 if none did",
+        |o| o.search.as_ref().map(|search| search.capacity),
+    ),
+    run(
         "metastable",
         Unit::Number,
         "true when the overload outlived its cause",
