@@ -57,7 +57,7 @@ t.toml:8: unknown action `ad_node`
         "
 t.toml:4: unknown kind `warm`
   4 | kind = \"warm\"
-    |        ^^^^^^ did you mean `warmup`? expected one of: warmup, baseline, measure, cooldown",
+    |        ^^^^^^ did you mean `warmup`? expected one of: warmup, baseline, measure, search, cooldown",
     );
     let diagnostic = from_text(
         "t.toml",
