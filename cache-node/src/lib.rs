@@ -13,6 +13,8 @@ mod counters;
 pub mod embedded;
 mod execute;
 mod feed;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod latency;
 mod log;
 mod login;
@@ -24,6 +26,7 @@ mod server;
 mod session;
 mod stats;
 pub mod store;
+mod sync;
 mod tls;
 pub mod ttl;
 mod watch;

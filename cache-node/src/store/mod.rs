@@ -25,12 +25,12 @@ mod tests;
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use mapped::MappedFile;
-use parking_lot::{Mutex, MutexGuard};
 use protocol::UnixSeconds;
 
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use api::Source;
 pub use api::{
     Body, CasPatch, Change, End, Item, Lookup, NewItem, Patch, Read, Seconds, StoreConfig, StoreCounters,

@@ -1,13 +1,12 @@
 //! Long values are copied in and out a piece at a time, the lock free in between: a pin keeps the pieces of one being
 //! read, a staging holds those of one that no item has yet.
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::api::{Change, End, Item, Lookup, Read, Seconds, StoreError, Updated};
 use super::item::{self, Handle};
 use super::large::CELL_BYTES_MAX;
 use super::put::Staged;
 use super::shard::{Found, LOCKED_COPY_BYTES_MAX, Shard};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A long value that stays while it is read, a piece at a time.
 pub(super) struct Pin<'s> {

@@ -1,9 +1,8 @@
 //! The bytes of an item's value, wherever they are: in its cell, in pieces under the lock, or in pieces that were
 //! pinned so that they can be copied out without holding the lock for all of them.
 
-use parking_lot::Mutex;
-
 use super::shard::Shard;
+use crate::sync::Mutex;
 
 /// See [`Value`](super::Value), which is what callers get.
 #[derive(Clone, Copy)]

@@ -5,16 +5,16 @@
 mod event;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
 
 use bytes::BytesMut;
-use parking_lot::Mutex;
 
 pub(crate) use event::{CloseReason, Event, percent_encode};
 
 use crate::clock::Clock;
 use crate::store::{Item, Seconds, Witness};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Watchers at once, as in memcached.
 const WATCHERS_MAX: usize = 20;

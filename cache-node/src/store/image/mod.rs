@@ -23,7 +23,8 @@ mod words;
 use std::io;
 
 use mapped::MappedFile;
-use parking_lot::Mutex;
+// Of scoped threads, which no scheduler steps through.
+use parking_lot::Mutex as PlainMutex;
 use protocol::UnixSeconds;
 
 use super::arena::{Arena, Loc};
@@ -36,6 +37,7 @@ use super::segment::{Log, Segment, State};
 use super::shard::Shard;
 use super::ttl_class::CLASSES;
 use super::{Padded, Store, StoreConfig};
+use crate::sync::Mutex;
 
 pub use words::Malformed;
 pub(crate) use words::{WordsIn, WordsOut};
@@ -216,7 +218,7 @@ pub(crate) fn in_parallel<T: Send, E: Send>(
         .map_or(1, usize::from)
         .min(jobs);
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let done = Mutex::new(Ok((0..jobs).map(|_| None).collect::<Vec<Option<T>>>()));
+    let done = PlainMutex::new(Ok((0..jobs).map(|_| None).collect::<Vec<Option<T>>>()));
     let work = || loop {
         let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if number >= jobs || done.lock().is_err() {
