@@ -43,7 +43,7 @@ pub(crate) fn compare(workload: &str, budgets: &[&str]) {
             }
         });
         print!("{workload} {budget}  {}", told(our_limit, &ours));
-        if Command::new("memcached").arg("-V").output().is_ok() {
+        if Command::new(memcached_program()).arg("-V").output().is_ok() {
             let (limit, theirs) = calibrate_memcached(bytes, |limit| memcached(workload, &all, limit));
             let fewer = 1.0 - (1.0 - ours.hit_rate) / (1.0 - theirs.hit_rate);
             print!("  {}  {:.1} % fewer misses", told(limit, &theirs), fewer * 100.0);
@@ -180,6 +180,10 @@ pub(crate) fn ours(workload: &str, limit_bytes: u64) {
     println!("{} {}", tally.hit_rate(), resident_bytes("self") - before);
 }
 
+fn memcached_program() -> String {
+    std::env::var("MEMCACHED").unwrap_or_else(|_| "memcached".to_owned())
+}
+
 /// A memcached of ours, on a socket of ours.
 struct Memcached {
     process: Child,
@@ -192,7 +196,7 @@ impl Memcached {
     fn start(limit_bytes: u64) -> Self {
         let path = format!("/tmp/hearth-bench-{}.sock", std::process::id());
         let megabytes = limit_bytes.div_ceil(1 << 20).max(1).to_string();
-        let process = Command::new("memcached")
+        let process = Command::new(memcached_program())
             .args([
                 "-u", "nobody", "-t", "1", "-s", &path, "-a", "777", "-m", &megabytes,
             ])

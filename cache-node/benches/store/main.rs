@@ -20,8 +20,9 @@ store speed [ITEMS]       CPU time per operation
 store pause [ITEMS [SEGMENT_BYTES|all]]
                           histogram of one operation's CPU time, filling, evicting and overwriting
 store count OPERATION     runs one operation often, to be counted by callgrind
-store hits WORKLOAD MB..  hit rate at a budget of resident memory, beside memcached if that is installed;
-                          workloads: zipf80 zipf99 zipf120 wonders drift overwrite ttl trace:FILE";
+store hits WORKLOAD MB..  hit rate at a budget of resident memory, beside memcached if that is installed, or the one
+                          that MEMCACHED names;
+                          workloads: zipf80 zipf99 zipf120 wonders drift overwrite overwrite60 ttl trace:FILE";
 
 fn main() {
     let arguments: Vec<String> = std::env::args()

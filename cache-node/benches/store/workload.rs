@@ -29,7 +29,7 @@ pub(crate) fn requests(name: &str) -> Vec<Request> {
     let exponent = match name {
         "zipf80" => 0.8,
         "zipf120" => 1.2,
-        "zipf99" | "wonders" | "drift" | "overwrite" | "ttl" => 0.99,
+        "zipf99" | "wonders" | "drift" | "overwrite" | "overwrite60" | "ttl" => 0.99,
         _ => panic!("there is no workload {name}"),
     };
     let zipf = Zipf::new(KEYS as f64, exponent).expect("the exponent is positive");
@@ -42,7 +42,11 @@ pub(crate) fn requests(name: &str) -> Vec<Request> {
                 "drift" => rank + at / 10,
                 _ => rank,
             };
-            let write = name == "overwrite" && rng.random_ratio(3, 10);
+            let write = match name {
+                "overwrite" => rng.random_ratio(3, 10),
+                "overwrite60" => rng.random_ratio(6, 10),
+                _ => false,
+            };
             let size_of = if write { key ^ at << 32 } else { key };
             let ttl = match (name, mix(key) % 10) {
                 ("ttl", 0..4) => 200 + (mix(key) % 200) as u32,
