@@ -260,6 +260,100 @@ fn commands_are_counted_on_the_metrics_page() {
 }
 
 #[test]
+fn a_pools_replies_are_told_by_operation_and_apart_from_another_pools() {
+    let nodes: Vec<Process> = (0..3).map(|_| Process::start(Program::CacheNode, &[])).collect();
+    let config = serde_json::json!({
+        "pools": {
+            "users": {"servers": [nodes[0].addr().to_string(), nodes[1].addr().to_string()]},
+            "pages": {"servers": [nodes[2].addr().to_string()]},
+            "again": {"servers": [nodes[2].addr().to_string()], "server_timeout": 5000},
+        },
+        "route": {"type": "PrefixSelectorRoute", "policies": {"p:": "PoolRoute|pages", "q:": "PoolRoute|again"}, "wildcard": "PoolRoute|users"},
+    });
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("config.json");
+    fs::write(&file, config.to_string()).expect("a written file");
+    let router = Process::start(Program::Router, &["-c", file.to_str().expect("a path")]);
+    let mut client = Client::connect(router.addr());
+    for key in 0..20 {
+        client.set(&format!("u:{key}"), "1");
+        client.get(&format!("u:{key}"));
+    }
+    client.set("p:1", "x");
+    client.get("p:2");
+    assert_eq!(client.ask("delete p:1"), "DELETED");
+    assert_eq!(client.ask("incr u:1 1"), "2");
+    eventually(
+        Duration::from_secs(30),
+        "both pools' numbers are on /metrics",
+        || {
+            let metrics = scrape::metrics(router.admin());
+            let of = |name: &str, labels: &[&str]| scrape::sum(&metrics, name, labels);
+            let replies = |pool: &str, op: &str| of("router_pool_reply_seconds_count", &[pool, op]);
+            let seen = [
+                replies("\"users\"", "\"read\""),
+                replies("\"users\"", "\"store\""),
+                replies("\"users\"", "\"update\""),
+                replies("\"users\"", "\"delete\""),
+                replies("\"pages\"", "\"read\""),
+                replies("\"pages\"", "\"store\""),
+                replies("\"pages\"", "\"delete\""),
+                of("router_pool_replies_total", &["\"users\"", "\"found\""]),
+                of("router_pool_replies_total", &["\"pages\"", "\"miss\""]),
+                of("router_pool_requests_total", &["\"pages\""]),
+                of("router_pool_inflight", &["\"users\""]),
+            ];
+            let wanted = [20.0, 20.0, 1.0, 0.0, 1.0, 1.0, 1.0, 20.0, 1.0, 3.0, 0.0];
+            if seen == wanted {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
+        },
+    );
+    // A server that two pools name is one server.
+    client.set("q:1", "x");
+    let items = client.stats("items");
+    let numbers = items.iter().filter(|(name, _)| name.ends_with(":number"));
+    assert_eq!(
+        numbers
+            .map(|(_, value)| value.parse::<u64>().expect("a number"))
+            .sum::<u64>(),
+        21
+    );
+}
+
+/// What tools read of one memcached they read of the cluster: every item is counted once, whoever holds it.
+#[test]
+fn items_and_slabs_of_a_router_are_those_of_its_servers() {
+    for program in [Program::CacheNode, Program::Memcached] {
+        let mut cluster = Cluster::routed(Layout::Sharded, program, 3, &[]);
+        let mut client = cluster.client();
+        for key in 0..60 {
+            client.set(&format!("k{key}"), "value");
+        }
+        let of = |client: &mut Client, group: &str, name: &str| -> u64 {
+            let stats = client.stats(group);
+            let here = stats.iter().filter(|(stat, _)| stat.ends_with(name));
+            here.map(|(_, value)| value.parse::<u64>().expect("a number"))
+                .sum()
+        };
+        assert_eq!(of(&mut client, "items", ":number"), 60, "{program:?}");
+        assert!(of(&mut client, "slabs", ":used_chunks") >= 60, "{program:?}");
+        assert!(client.stats("sizes").keys().all(|name| !name.is_empty()));
+        // One server gone: its items are missing, the others' are told.
+        cluster.servers.pop();
+        let left = of(&mut client, "items", ":number");
+        assert!((1..60).contains(&left), "{program:?}: {left}");
+        cluster.servers.clear();
+        assert!(
+            client.ask("stats items").starts_with("SERVER_ERROR"),
+            "{program:?}"
+        );
+    }
+}
+
+#[test]
 fn nothing_is_written_to_stderr_but_words() {
     let mut cluster = Cluster::routed(Layout::Sharded, Program::CacheNode, 1, &[]);
     cluster.client().set("secret-key", "secret-value");

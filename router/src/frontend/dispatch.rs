@@ -10,7 +10,7 @@ use bytes::Bytes;
 use protocol::meta::KeyScratch;
 use protocol::{Delete, Get, Key, ProtocolError, Request, Step};
 
-use super::{Client, Retry, local, multiget};
+use super::{Client, Retry, fleet, local, multiget};
 use crate::args::FlushPolicy;
 use crate::flow::{Caller, Flow};
 use crate::reply::{Kind, Reply, nothing};
@@ -114,6 +114,7 @@ impl Core {
         match request {
             Request::Get(get) => multiget::multiget(self, id, get, cost),
             Request::FlushAll(flush) => self.flush_all(id, flush),
+            Request::Stats(group) if fleet::is_asked(group) => self.fleet_stats(id, group),
             Request::MetaNoop => self.front.answer_now(id, |out| out.extend_from_slice(b"MN\r\n")),
             request => {
                 let said = local::answer(self, request);
@@ -362,7 +363,6 @@ impl Core {
             }
             return;
         }
-        let request = Rc::new(OwnedRequest::flush_all(flush));
         let place = if flush.noreply {
             None
         } else {
@@ -373,26 +373,50 @@ impl Core {
             seq,
             retry: false,
         });
-        let servers: Vec<_> = self
-            .servers
-            .iter()
-            .filter(|(_, upstream)| !upstream.retired && upstream.lane == 0)
-            .map(|(server, _)| server)
-            .collect();
-        let what = (Op::Delete, Expect::Flush, Bytes::new());
         // What is kept of before is not to be given away, from now on and once more when the last server has flushed.
         let flushes = Arc::clone(&self.shared.flushes);
         flushes.fetch_add(1, Ordering::AcqRel);
+        self.ask_all(OwnedRequest::flush_all(flush), to, move |replies| {
+            flushes.fetch_add(1, Ordering::AcqRel);
+            crate::route::all_sync::worst(replies)
+                .unwrap_or_else(|| Reply::said(Kind::Ok, protocol::encode::response::OK))
+        });
+    }
+
+    /// `stats GROUP` of what only servers have: their numbers in one list.
+    fn fleet_stats(&mut self, id: Id<Client>, group: &[u8]) {
+        let Some(seq) = self.front.park(id, 0) else { return };
+        let to = ReplyTo::Client {
+            id,
+            seq,
+            retry: false,
+        };
+        self.ask_all(OwnedRequest::stats(group), to, fleet::merged);
+    }
+
+    /// Has every server carry out a request that is about no key, once, however many pools name it.
+    fn ask_all(
+        &mut self,
+        request: OwnedRequest,
+        to: ReplyTo,
+        conclude: impl FnOnce(Vec<Reply>) -> Reply + 'static,
+    ) {
+        let what = (request.op, request.expect, Bytes::new());
+        let request = Rc::new(request);
+        let mut seen = ahash::AHashSet::new();
+        let servers: Vec<_> = self
+            .servers
+            .iter()
+            .filter(|(_, upstream)| !upstream.retired && seen.insert(&upstream.destination.address))
+            .map(|(server, _)| server)
+            .collect();
         self.flow_with(what, to, false, |caller| {
             Box::pin(async move {
                 let legs: Vec<Answer> = servers
                     .into_iter()
                     .map(|server| Box::pin(caller.send(server, Rc::clone(&request))) as Answer)
                     .collect();
-                let replies = crate::route::join_all(legs).await;
-                flushes.fetch_add(1, Ordering::AcqRel);
-                crate::route::all_sync::worst(replies)
-                    .unwrap_or_else(|| Reply::said(Kind::Ok, protocol::encode::response::OK))
+                conclude(crate::route::join_all(legs).await)
             })
         });
     }

@@ -76,8 +76,8 @@ fn stats(core: &Core, group: &[u8]) -> Vec<u8> {
         Some(b"hotkeys") => report::hot_keys(&core.shared),
         Some(b"settings") => report::settings(&core.shared),
         Some(b"version") => vec![("version".to_owned(), core.settings.announce_version.clone())],
-        // A router has no slabs and dumps no keys.
-        Some(b"items" | b"slabs" | b"sizes" | b"conns" | b"cachedump") => Vec::new(),
+        // A router's clients are on /metrics, and it dumps no keys.
+        Some(b"conns" | b"cachedump") => Vec::new(),
         Some(b"reset") => {
             core.shared.registry.reset();
             return lines::RESET.to_vec();

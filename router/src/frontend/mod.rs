@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod dispatch;
+mod fleet;
 pub(crate) mod gather;
 pub(crate) mod local;
 pub(crate) mod multiget;

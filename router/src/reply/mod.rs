@@ -241,6 +241,7 @@ pub(crate) fn nothing(op: Op, expect: Expect, note: &[u8], out: &mut Vec<u8>) ->
         Expect::Delete | Expect::Arith | Expect::Touch => (Kind::NotFound, lines::NOT_FOUND),
         Expect::MetaDelete | Expect::MetaArith => (Kind::NotFound, b"NF\r\n".as_slice()),
         Expect::Flush | Expect::Version => (Kind::Ok, lines::OK),
+        Expect::Stats => (Kind::Ok, lines::END),
     };
     out.extend_from_slice(line);
     kind

@@ -34,6 +34,33 @@ pub(crate) enum Op {
     Touch,
 }
 
+/// Operations that cost a server alike: what latencies are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Read,
+    Store,
+    Delete,
+    /// incr, decr, touch
+    Update,
+}
+
+impl Family {
+    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Store, Self::Delete, Self::Update];
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Store => "store",
+            Self::Delete => "delete",
+            Self::Update => "update",
+        }
+    }
+}
+
 impl Op {
     pub(crate) const ALL: [Self; 14] = [
         Self::Get,
@@ -54,6 +81,15 @@ impl Op {
 
     pub(crate) const fn index(self) -> usize {
         self as usize
+    }
+
+    pub(crate) const fn family(self) -> Family {
+        match self {
+            Self::Get | Self::Gets | Self::Gat | Self::Gats => Family::Read,
+            Self::Set | Self::Add | Self::Replace | Self::Append | Self::Prepend | Self::Cas => Family::Store,
+            Self::Delete => Family::Delete,
+            Self::Incr | Self::Decr | Self::Touch => Family::Update,
+        }
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -130,6 +166,8 @@ pub(crate) enum Expect {
     MetaDebug,
     /// `flush_all`.
     Flush,
+    /// STAT lines and END.
+    Stats,
     /// `version`, the probe.
     Version,
 }

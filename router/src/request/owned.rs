@@ -58,11 +58,22 @@ impl OwnedRequest {
                 ..*flush
             },
         );
+        Self::without_key(Op::Delete, Expect::Flush, wire)
+    }
+
+    /// `stats GROUP`, for every server.
+    pub(crate) fn stats(group: &[u8]) -> Self {
+        let mut wire = BytesMut::new();
+        protocol::encode::request::stats(&mut wire, group);
+        Self::without_key(Op::Get, Expect::Stats, wire)
+    }
+
+    fn without_key(op: Op, expect: Expect, wire: BytesMut) -> Self {
         Self {
-            op: Op::Delete,
+            op,
             key: Bytes::new(),
             hashed: Bytes::new(),
-            expect: Expect::Flush,
+            expect,
             wire: wire.freeze(),
             note: Bytes::new(),
             failed: None,

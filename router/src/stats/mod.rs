@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::hot_keys::{self, HotKey, HotKeys, TopKeys};
 use crate::pool::Destination;
 use crate::reply::Kind;
-use crate::request::Op;
+use crate::request::{Family, Op};
 use crate::upstream::connection::State;
 use crate::upstream::error::UpstreamError;
 use histogram::Histogram;
@@ -91,6 +91,20 @@ impl ByOp {
 
     pub(crate) fn get(&self, op: Op) -> u64 {
         self.0[op.index()].get()
+    }
+}
+
+/// Latencies by what was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct ByFamily([Histogram; Family::ALL.len()]);
+
+impl ByFamily {
+    pub(crate) fn record(&self, family: Family, micros: u64) {
+        self.0[family.index()].record(micros);
+    }
+
+    pub(crate) fn get(&self, family: Family) -> &Histogram {
+        &self.0[family.index()]
     }
 }
 
@@ -198,7 +212,7 @@ pub(crate) struct DestinationCounters {
     pub losses: Counter,
     /// A [`State`] as its number.
     pub state: Counter,
-    pub latency: Histogram,
+    pub latency: ByFamily,
 }
 
 impl DestinationCounters {

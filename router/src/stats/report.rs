@@ -9,7 +9,7 @@ use super::{Counted, WorkerCounters};
 use crate::clock;
 use crate::config::Config;
 use crate::reply::Kind;
-use crate::request::Op;
+use crate::request::{Family, Op};
 use crate::settings::Shared;
 use crate::upstream::connection::State;
 use crate::upstream::error::UpstreamError;
@@ -213,8 +213,19 @@ fn fleet(stats: &mut Stats, shared: &Shared) {
 /// The latencies of several servers or workers together.
 pub(crate) fn totals(counted: &[&Counted]) -> Totals {
     let mut totals = Totals::default();
+    for family in Family::ALL {
+        for counted in counted {
+            counted.counters.latency.get(family).add_to(&mut totals);
+        }
+    }
+    totals
+}
+
+/// The same for one family of operations.
+pub(crate) fn totals_of(counted: &[&Counted], family: Family) -> Totals {
+    let mut totals = Totals::default();
     for counted in counted {
-        counted.counters.latency.add_to(&mut totals);
+        counted.counters.latency.get(family).add_to(&mut totals);
     }
     totals
 }

@@ -98,9 +98,8 @@ impl Upstream {
                     }
                     if !entry.given_up && !matches!(entry.to, ReplyTo::Probe) {
                         self.counters.replies.count(kind);
-                        self.counters
-                            .latency
-                            .record(now.0.saturating_sub(entry.sent_at.0));
+                        let micros = now.0.saturating_sub(entry.sent_at.0);
+                        self.counters.latency.record(entry.op.family(), micros);
                         sink.reply(&self.destination, &entry, kind, body, self.flight.values(), now);
                     }
                     self.flight.reply_done();

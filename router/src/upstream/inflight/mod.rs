@@ -149,6 +149,8 @@ impl<T: Copy> InFlight<T> {
                 }
                 (Response::End, Expect::Retrieval) if self.values.is_empty() => Kind::Miss,
                 (Response::End, Expect::Retrieval) => Kind::Hit,
+                (Response::Stat { .. }, Expect::Stats) => continue,
+                (Response::End, Expect::Stats) => Kind::Ok,
                 (response, expect) => match Kind::of(response, expect) {
                     Some(kind) => kind,
                     None => return Matched::Broken("a reply of another kind than asked for"),

@@ -1,0 +1,140 @@
+//! Dealings with clients.
+
+use super::exposition::Page;
+use crate::reply::Kind;
+use crate::request::Op;
+use crate::settings::Shared;
+use crate::stats::WorkerCounters;
+use crate::upstream::error::UpstreamError;
+
+pub(super) fn clients(page: &mut Page, shared: &Shared) {
+    let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
+    page.one(
+        "router_client_connections",
+        "gauge",
+        "Clients connected",
+        sum(|w| w.connections_open.get()),
+    );
+    page.one(
+        "router_client_connections_total",
+        "counter",
+        "Clients accepted",
+        sum(|w| w.connections_accepted.get()),
+    );
+    page.one(
+        "router_client_connections_rejected_total",
+        "counter",
+        "Clients turned away because there were too many",
+        sum(|w| w.connections_rejected.get()),
+    );
+    page.one(
+        "router_client_connections_limit",
+        "gauge",
+        "Clients at a time",
+        shared.settings.max_connections,
+    );
+    page.one(
+        "router_client_read_bytes_total",
+        "counter",
+        "Bytes from clients",
+        sum(|w| w.bytes_read.get()),
+    );
+    page.one(
+        "router_client_written_bytes_total",
+        "counter",
+        "Bytes to clients",
+        sum(|w| w.bytes_written.get()),
+    );
+    page.one(
+        "router_client_pauses_total",
+        "counter",
+        "Times a client was not read because it did not read, or was too far ahead of its replies",
+        sum(|w| w.paused.get()),
+    );
+    page.one(
+        "router_client_rejects_total",
+        "counter",
+        "Requests refused for their form",
+        sum(|w| w.rejects.get()),
+    );
+    page.metric(
+        "router_requests_total",
+        "counter",
+        "Requests of clients; each key of a retrieval counts",
+    );
+    for op in Op::ALL {
+        let requests = shared.registry.sum(|worker| worker.requests.get(op));
+        page.sample("router_requests_total", &[("op", op.name())], requests);
+    }
+    page.metric("router_gets_total", "counter", "Keys asked for, by result");
+    page.sample(
+        "router_gets_total",
+        &[("result", "hit")],
+        sum(|w| w.get_hits.get()),
+    );
+    page.sample(
+        "router_gets_total",
+        &[("result", "miss")],
+        sum(|w| w.get_misses.get()),
+    );
+    page.metric(
+        "router_replies_total",
+        "counter",
+        "Replies to clients that a server gave",
+    );
+    for kind in Kind::ALL {
+        let replies = shared.registry.sum(|worker| worker.replies.get(kind));
+        page.sample("router_replies_total", &[("reply", kind.name())], replies);
+    }
+    page.metric(
+        "router_failures_total",
+        "counter",
+        "Requests that no server answered, by why",
+    );
+    for error in UpstreamError::ALL {
+        let failures = shared.registry.sum(|worker| worker.failures.get(error));
+        page.sample("router_failures_total", &[("error", error.name())], failures);
+    }
+    page.one(
+        "router_masked_get_errors_total",
+        "counter",
+        "Gets that failed and were answered as misses",
+        sum(|w| w.masked_get_errors.get()),
+    );
+    page.one(
+        "router_unreported_errors_total",
+        "counter",
+        "Requests without reply (noreply, copies in the background) that failed",
+        sum(|w| w.unreported_errors.get()),
+    );
+    page.one(
+        "router_failovers_total",
+        "counter",
+        "Requests that went on to another server",
+        sum(|w| w.failovers.get()),
+    );
+    page.one(
+        "router_near_cache_hits_total",
+        "counter",
+        "Gets answered by a NearCacheRoute",
+        sum(|w| w.near_hits.get()),
+    );
+    page.one(
+        "router_coalesced_gets_total",
+        "counter",
+        "Gets answered by the answer to another, in a CoalesceRoute",
+        sum(|w| w.coalesced.get()),
+    );
+    page.one(
+        "router_background_dropped_total",
+        "counter",
+        "Requests for the background that were left out because too much was under way",
+        sum(|w| w.background_dropped.get()),
+    );
+    page.one(
+        "router_composite_requests",
+        "gauge",
+        "Requests under way that need more than one server",
+        sum(|w| w.flows.get()),
+    );
+}

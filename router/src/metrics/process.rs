@@ -1,0 +1,73 @@
+//! The process and its configuration.
+
+use std::sync::atomic::Ordering;
+
+use super::exposition::Page;
+use crate::settings::Shared;
+use crate::stats::process::Process;
+
+pub(super) fn process(page: &mut Page, shared: &Shared) {
+    let process = Process::read();
+    page.metric("router_build_info", "gauge", "Always 1; the version is a label");
+    page.sample("router_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.one(
+        "router_uptime_seconds",
+        "gauge",
+        "Time since the start",
+        shared.settings.started.elapsed().as_secs(),
+    );
+    page.one(
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory",
+        process.resident_bytes,
+    );
+    page.one(
+        "process_cpu_seconds_total",
+        "counter",
+        "CPU time, user and system",
+        (process.user + process.system).as_secs_f64(),
+    );
+}
+
+pub(super) fn configuration(page: &mut Page, shared: &Shared) {
+    let status = shared.status.lock().clone();
+    let config = shared.config.load();
+    page.one(
+        "router_config_epoch",
+        "gauge",
+        "Raised at every change",
+        config.epoch,
+    );
+    page.one(
+        "router_config_failures_total",
+        "counter",
+        "Configurations that were refused",
+        status.failures,
+    );
+    page.one(
+        "router_config_last_success_timestamp_seconds",
+        "gauge",
+        "When the configuration in use was read",
+        status.last_success_unix,
+    );
+    page.one(
+        "router_config_bad",
+        "gauge",
+        "1 while the last configuration offered was refused",
+        u8::from(status.last_error.is_some()),
+    );
+    let tls = shared.settings.tls.told();
+    page.one(
+        "router_tls_reloads_total",
+        "counter",
+        "Times certificates were read again and taken into use",
+        tls.reloads.load(Ordering::Relaxed),
+    );
+    page.one(
+        "router_tls_reload_failures_total",
+        "counter",
+        "Times certificates were read again and found bad: the old ones stay in use",
+        tls.failures.load(Ordering::Relaxed),
+    );
+}
