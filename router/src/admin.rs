@@ -46,6 +46,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/reload", post(reload))
         .route("/route", get(route))
         .route("/servers", get(servers))
+        .route("/names", get(names))
         .route(
             "/servers/drain",
             post(async |admin: State<Admin>, body: Bytes| order(admin, body, Order::Drain)),
@@ -230,6 +231,25 @@ async fn servers(State(admin): State<Admin>) -> Response {
         })
         .collect();
     answer(StatusCode::OK, &json!({"servers": servers}))
+}
+
+/// What the names of servers stand for, as DNS told.
+async fn names(State(admin): State<Admin>) -> Response {
+    let names: Vec<Value> = admin
+        .shared
+        .names
+        .standings()
+        .into_iter()
+        .map(|(question, standing, found)| {
+            json!({
+                "name": question.name(),
+                "kind": question.kind(),
+                "found": found.map(|found| found.told()),
+                "last_error": standing.last_error,
+            })
+        })
+        .collect();
+    answer(StatusCode::OK, &json!({"names": names}))
 }
 
 /// Which server an operator means.

@@ -1,12 +1,13 @@
 //! The command line. What it means is settled in `config`; nothing here opens a file or a socket.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 
 use crate::debt::spool::SyncPolicy;
+use crate::names::DNS_PORT;
 use crate::pool::CONNECTIONS_MAX;
 
 /// A memcached proxy: consistent hashing, replicated pools, failover, live configuration.
@@ -93,6 +94,9 @@ pub struct Options {
     #[arg(long)]
     pub schema: bool,
 
+    /// DNS server to ask for servers' names, port 53 unless said otherwise; else those of /etc/resolv.conf.
+    #[arg(long, value_parser = resolver, value_name = "ADDR[:PORT]")]
+    pub resolver: Option<SocketAddr>,
     /// How long a server may take to answer, unless its pool says otherwise.
     #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub server_timeout: Duration,
@@ -221,6 +225,15 @@ fn param(text: &str) -> Result<(String, String), String> {
         .split_once(':')
         .ok_or_else(|| format!("{text:?} is not NAME:VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Where a DNS server is.
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    let whole = text.parse().ok();
+    let address = text.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    whole
+        .or_else(|| address.map(|ip| SocketAddr::new(ip, DNS_PORT)))
+        .ok_or_else(|| format!("{text:?} is not an address such as 10.96.0.10 or 127.0.0.1:5353"))
 }
 
 /// How many connections a worker may have to a server.

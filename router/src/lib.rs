@@ -16,6 +16,7 @@ mod frontend;
 mod health;
 mod hot_keys;
 mod metrics;
+mod names;
 mod page;
 mod pool;
 mod reply;

@@ -1,6 +1,7 @@
 //! A server as configuration names it: where it is, how long it may take, and what its silence means.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub(crate) enum GetErrors {
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Address {
-    /// `host:port`, resolved at each connect.
+    /// `host:port`; what a name stands for is in [`Destination::at`].
     Tcp(String),
     Unix(PathBuf),
 }
@@ -54,6 +55,8 @@ pub(crate) struct Destination {
     /// What placement goes by.
     pub name: String,
     pub address: Address,
+    /// Where that is: several for a name with several addresses, none for a name that nobody knows.
+    pub at: Vec<SocketAddr>,
     /// How it is spoken to over TLS, if it is.
     pub tls: Option<ServerTls>,
     pub server_timeout: Duration,
@@ -95,6 +98,70 @@ impl NamedAddress {
     }
 }
 
+/// What an entry in a list of servers stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// `[NAME=]HOST:PORT`, `[NAME=]unix:/PATH`: one server.
+    One(NamedAddress),
+    /// `dns+HOST:PORT`: a server for each address of the host.
+    Addresses {
+        host: String,
+        port: u16,
+        tls: Option<bool>,
+    },
+    /// `srv+NAME`: a server for each SRV record.
+    Members { service: String, tls: Option<bool> },
+}
+
+impl Listed {
+    /// Reads one entry.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let several = ["dns+", "srv+", "dnssrv+"];
+        if let Some((name, rest)) = text.split_once('=')
+            && several.iter().any(|prefix| rest.starts_with(prefix))
+        {
+            return Err(format!("{text:?}: several servers cannot all be called {name:?}"));
+        }
+        let of = |why: String| format!("{text:?}: {why}");
+        if let Some(rest) = text.strip_prefix("dns+") {
+            let (address, tls) = read_address(rest).map_err(of)?;
+            let Address::Tcp(address) = address else {
+                return Err(of("expected dns+HOST:PORT".to_owned()));
+            };
+            let parts = address.rsplit_once(':');
+            let parts = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+            let (host, port) = parts.ok_or_else(|| of("expected dns+HOST:PORT".to_owned()))?;
+            return Ok(Self::Addresses { host, port, tls });
+        }
+        if let Some(rest) = text.strip_prefix("srv+").or_else(|| text.strip_prefix("dnssrv+")) {
+            let mut parts = rest.split(':');
+            let service = parts.next().unwrap_or_default().to_owned();
+            if service.is_empty() {
+                return Err(of("expected srv+NAME".to_owned()));
+            }
+            let tls = read_security(parts).map_err(of)?;
+            return Ok(Self::Members { service, tls });
+        }
+        NamedAddress::read(text).map(Self::One)
+    }
+}
+
+/// `[:ascii[:plain]]`
+fn read_security<'t>(mut parts: impl Iterator<Item = &'t str>) -> Result<Option<bool>, String> {
+    match (parts.next().unwrap_or("ascii"), parts.next().unwrap_or("")) {
+        ("ascii", "") => Ok(None),
+        ("ascii", "plain") => Ok(Some(false)),
+        ("ascii", "ssl" | "tls" | "fizz" | "ktls12") => Ok(Some(true)),
+        ("ascii", security) => Err(format!(
+            "connections of kind {security:?} are not supported, only plain and tls"
+        )),
+        (protocol, _) => Err(format!("protocol {protocol:?} is not supported, only ascii")),
+    }
+}
+
 fn read_address(text: &str) -> Result<(Address, Option<bool>), String> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = path.split(':').next().unwrap_or_default();
@@ -126,17 +193,7 @@ fn read_address(text: &str) -> Result<(Address, Option<bool>), String> {
         _ if port.is_empty() => return Err("expected HOST:PORT".to_owned()),
         _ => return Err(format!("port {port:?} is not a number from 1 to 65535")),
     }
-    let tls = match (parts.next().unwrap_or("ascii"), parts.next().unwrap_or("")) {
-        ("ascii", "") => None,
-        ("ascii", "plain") => Some(false),
-        ("ascii", "ssl" | "tls" | "fizz" | "ktls12") => Some(true),
-        ("ascii", security) => {
-            return Err(format!(
-                "connections of kind {security:?} are not supported, only plain and tls"
-            ));
-        }
-        (protocol, _) => return Err(format!("protocol {protocol:?} is not supported, only ascii")),
-    };
+    let tls = read_security(parts)?;
     Ok((Address::Tcp(format!("{host}:{port}")), tls))
 }
 
@@ -171,6 +228,48 @@ mod tests {
             ("[::1:1", "closing"),
         ] {
             let error = read(text).unwrap_err();
+            assert!(error.contains(complaint), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_stand_for_several_servers() {
+        use super::Listed;
+        let (host, service) = ("cache.svc".to_owned(), "_mc._tcp.cache.svc".to_owned());
+        for (text, expected) in [
+            (
+                "dns+cache.svc:11211",
+                Listed::Addresses {
+                    host,
+                    port: 11211,
+                    tls: None,
+                },
+            ),
+            (
+                "srv+_mc._tcp.cache.svc",
+                Listed::Members {
+                    service: service.clone(),
+                    tls: None,
+                },
+            ),
+            (
+                "dnssrv+_mc._tcp.cache.svc:ascii:tls",
+                Listed::Members {
+                    service,
+                    tls: Some(true),
+                },
+            ),
+        ] {
+            assert_eq!(Listed::read(text), Ok(expected));
+        }
+        for (text, complaint) in [
+            ("n=srv+x", "cannot all be called"),
+            ("dns+host", "HOST:PORT"),
+            ("dns+unix:/x", "dns+HOST:PORT"),
+            ("srv+", "srv+NAME"),
+            ("srv+x:binary", "not supported"),
+        ] {
+            let error = Listed::read(text).unwrap_err();
             assert!(error.contains(complaint), "{text:?}: {error}");
         }
     }

@@ -23,6 +23,7 @@ use crate::config::reload::Keeper;
 use crate::config::{self, Config};
 use crate::debt::spool::SpoolError;
 use crate::debt::{Debts, Terms, agents, writer};
+use crate::names::Names;
 use crate::running::{Running, Signals, Stop};
 use crate::settings::{ConfigStatus, Settings, Shared};
 use crate::side::Side;
@@ -121,7 +122,9 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         .collect();
     let settings = Arc::new(Settings::new(&options, threads, Tls::of(&options)?));
     let origin = origin(&options, &settings, &names)?;
-    let config = Config::check(origin.source, &settings.defaults, 1)
+    let names = Names::new(options.resolver);
+    let name_changes = names.changes();
+    let config = Config::check_with_names(&origin.source, &settings.defaults, &names, 1)
         .map_err(|error| place(error, origin.file.as_ref()))?;
     let config = Arc::new(config);
 
@@ -157,6 +160,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         }),
         drained: Mutex::default(),
         debts: Arc::clone(&debts),
+        names,
         clients: AtomicUsize::new(0),
         alarm: Alarm::start().map_err(StartError::Thread)?,
         flushes: Arc::default(),
@@ -181,6 +185,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
     let keeper = Keeper::new(Arc::clone(&shared), mailboxes, agents, origin.file, origin.files);
     let side = Side {
         admin: admin_listener,
+        name_changes,
         shared,
         keeper: Arc::new(keeper),
         stop: stop.clone(),

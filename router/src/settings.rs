@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::check::Defaults;
 use crate::config::source::Params;
 use crate::debt::Debts;
+use crate::names::Names;
 use crate::stats::Registry;
 use crate::tls::{ServerTls, Tls, Verify};
 use crate::upstream::connection;
@@ -79,6 +80,7 @@ impl Settings {
                 connect_timeout: options.connect_timeout,
                 host_id: host_id(),
                 connections: options.connections_per_server,
+                names: Arc::default(),
                 tls_trust: tls.knows_whom_to_believe(),
                 tls: ServerTls {
                     name: options.tls_server_name.clone(),
@@ -130,6 +132,8 @@ pub(crate) struct Shared {
     pub debts: Arc<Debts>,
     /// Clients of all workers.
     pub clients: AtomicUsize,
+    /// What names stand for.
+    pub names: Names,
     /// Wakes workers for their deadlines.
     pub alarm: Alarm,
     /// Times all servers were flushed, begun and ended.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::admin::{self, Admin};
@@ -16,6 +17,8 @@ use crate::settings::Shared;
 /// What the thread works with.
 pub(crate) struct Side {
     pub admin: Option<std::net::TcpListener>,
+    /// Changes of what names stand for, since the first configuration was checked.
+    pub name_changes: watch::Receiver<u64>,
     pub shared: Arc<Shared>,
     pub keeper: Arc<Keeper>,
     pub stop: Stop,
@@ -54,6 +57,7 @@ impl Side {
                 Err(error) => warn!(%error, "no admin side"),
             }
         }
+        tokio::spawn(watch_names(Arc::clone(&self.keeper), self.name_changes));
         tokio::spawn(watch_file(Arc::clone(&self.keeper), self.config_poll));
         if self.signals == Signals::Obey {
             match Heard::new() {
@@ -66,6 +70,13 @@ impl Side {
         drop(hears);
         // An error means that the other side is gone: an end as well.
         let _ = ended.wait_for(|ended| *ended).await;
+    }
+}
+
+async fn watch_names(keeper: Arc<Keeper>, mut changes: watch::Receiver<u64>) {
+    while changes.changed().await.is_ok() {
+        let keeper = Arc::clone(&keeper);
+        let _ = tokio::task::spawn_blocking(move || keeper.names_changed()).await;
     }
 }
 

@@ -15,6 +15,7 @@ mod handles;
 mod lanes;
 mod late;
 mod limits;
+mod names;
 mod operations;
 mod ops;
 mod pipelining;

@@ -1,6 +1,6 @@
 //! Checking a configuration from the top: pools first, then the route, handle by handle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use serde_json::Value;
 pub(crate) use super::node::{ConfigError, Node, unknown};
 pub(crate) use super::pools::Pool;
 use crate::debt::agents::ReplicatedPool;
+use crate::names::table::{Question, Table};
 use crate::route::hash::HashSettings;
 use crate::route::{Blueprint, FOREIGN, HANDLES};
 use crate::tls::ServerTls;
@@ -24,6 +25,8 @@ pub(crate) struct Defaults {
     /// Servers can be spoken to over TLS.
     /// Whether somebody is named who vouches for servers.
     pub tls_trust: bool,
+    /// What names stand for.
+    pub names: Arc<Table>,
     /// How servers are spoken to over TLS, unless their pool says otherwise.
     pub tls: ServerTls,
 }
@@ -42,6 +45,8 @@ pub(crate) struct Checker<'v> {
     pub replicated: Vec<ReplicatedPool>,
     /// How each pool is hashed, as far as the route told.
     pub placed: BTreeMap<String, HashSettings>,
+    /// What has to be asked of DNS.
+    pub questions: BTreeSet<Question>,
 }
 
 impl<'v> Checker<'v> {
@@ -56,6 +61,7 @@ impl<'v> Checker<'v> {
             open: Vec::new(),
             replicated: Vec::new(),
             placed: BTreeMap::new(),
+            questions: BTreeSet::new(),
         };
         if let Some(handles) = root.get("named_handles") {
             checker.define(&handles)?;

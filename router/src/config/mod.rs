@@ -5,13 +5,20 @@ mod jsonm;
 mod node;
 mod pools;
 pub(crate) mod reload;
+mod servers;
 pub(crate) mod source;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cluster::Topology;
 use serde_json::{Value, json};
 
 use crate::args::Options;
+use crate::clock;
 use crate::debt::agents::ReplicatedPool;
+use crate::names::Names;
+use crate::names::table::Question;
 use crate::route::{Blueprint, root};
 use check::{Checker, ConfigError, Defaults, Node, Pool};
 
@@ -32,20 +39,28 @@ pub(crate) struct Config {
     pub replicated: Vec<ReplicatedPool>,
     /// What it was read from, as plain JSON.
     pub source: Value,
+    /// What has to be asked of DNS for it.
+    pub questions: BTreeSet<Question>,
     /// Raised at every change.
     pub epoch: u64,
 }
 
+/// How long a configuration waits for names that it has and nobody knows yet.
+const NAMES_PATIENCE: Duration = Duration::from_secs(5);
+/// A service's members are names in turn.
+const NAMES_ROUNDS: usize = 3;
+
 impl Config {
     /// Checks `source`.
     pub(crate) fn check(source: Value, defaults: &Defaults, epoch: u64) -> Result<Self, ConfigError> {
-        let (root, pools, replicated) = {
+        let (root, pools, replicated, questions) = {
             let top = Node::root(&source);
             top.only(&["pools", "route", "routes", "named_handles"])?;
             let mut checker = Checker::new(&source, defaults)?;
             let root = read_root(&top, &mut checker)?;
             let placed = std::mem::take(&mut checker.placed);
             let replicated = std::mem::take(&mut checker.replicated);
+            let questions = std::mem::take(&mut checker.questions);
             let pools = checker
                 .pools()
                 .into_iter()
@@ -58,15 +73,54 @@ impl Config {
                     PoolView { pool, topology }
                 })
                 .collect();
-            (root, pools, replicated)
+            (root, pools, replicated, questions)
         };
         Ok(Self {
             root,
             pools,
             replicated,
             source,
+            questions,
             epoch,
         })
+    }
+
+    /// The same, with its names asked for; one that is not answered in time counts as one that stands for nothing, until
+    /// it is answered.
+    pub(crate) fn check_with_names(
+        source: &Value,
+        defaults: &Defaults,
+        names: &Names,
+        epoch: u64,
+    ) -> Result<Self, ConfigError> {
+        let mut defaults = defaults.clone();
+        let deadline = clock::now() + NAMES_PATIENCE;
+        let mut rounds = 0..NAMES_ROUNDS;
+        loop {
+            defaults.names = names.table();
+            let config = Self::check(source.clone(), &defaults, epoch)?;
+            let known = |question| defaults.names.knows(question);
+            if config.questions.iter().all(known) || rounds.next().is_none() {
+                names.want(&config.questions);
+                return Ok(config);
+            }
+            names.ask(
+                &config.questions,
+                deadline.saturating_duration_since(clock::now()),
+            );
+        }
+    }
+
+    /// Whether every pool has the same servers at the same addresses.
+    fn has_the_servers_of(&self, other: &Self) -> bool {
+        let servers = |config: &Self| -> Vec<_> {
+            config
+                .pools
+                .iter()
+                .map(|view| view.pool.servers.clone())
+                .collect()
+        };
+        servers(self) == servers(other)
     }
 
     /// The configuration with another list of servers in one pool.
@@ -195,11 +249,12 @@ pub(crate) fn parse(text: &str) -> Result<Value, ConfigError> {
 /// The keys that are known where `source` has the one that nobody knows ([`node::PROBE`]).
 pub(crate) fn known_keys(source: &Value) -> Vec<String> {
     let defaults = Defaults {
-        server_timeout: std::time::Duration::from_secs(1),
-        connect_timeout: std::time::Duration::from_secs(1),
+        server_timeout: Duration::from_secs(1),
+        connect_timeout: Duration::from_secs(1),
         host_id: String::new(),
         connections: 1,
         tls_trust: false,
+        names: std::sync::Arc::default(),
         tls: crate::tls::ServerTls::default(),
     };
     match Config::check(source.clone(), &defaults, 1) {

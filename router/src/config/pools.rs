@@ -6,11 +6,11 @@ use cluster::{Placement, Topology, Weight};
 
 use super::check::Checker;
 use super::node::{ConfigError, Node};
+use super::servers::Alike;
 use crate::debt::agents::ReplicatedPool;
-use crate::pool::{Address, CONNECTIONS_MAX, Destination, GetErrors, NamedAddress};
+use crate::pool::{Destination, GetErrors};
 use crate::route::hash::{HashSettings, default_kind, read_tags, read_weights};
 use crate::route::{Blueprint, destination, hash};
-use crate::tls::{ServerTls, Verify};
 
 /// A pool, checked.
 #[derive(Clone)]
@@ -109,7 +109,7 @@ impl<'v> Checker<'v> {
     }
 
     /// The nearest value of a pool's key: its own, else of those it inherits from.
-    fn inherited<'n>(&self, node: &Node<'n>, name: &str) -> Option<Node<'n>>
+    pub(super) fn inherited<'n>(&self, node: &Node<'n>, name: &str) -> Option<Node<'n>>
     where
         'v: 'n,
     {
@@ -124,7 +124,7 @@ impl<'v> Checker<'v> {
         }
     }
 
-    fn read_pool<'n>(&self, name: &str, node: &Node<'n>) -> Result<Pool, ConfigError>
+    fn read_pool<'n>(&mut self, name: &str, node: &Node<'n>) -> Result<Pool, ConfigError>
     where
         'v: 'n,
     {
@@ -187,40 +187,26 @@ impl<'v> Checker<'v> {
                 other => return Err(policy.unknown("policy", other, &["miss", "error"])),
             },
         };
-        let pool_tls = self.tls_of(node)?;
-        let connections = self.connections_of(node)?;
         let servers_node = self
             .inherited(node, "servers")
             .ok_or_else(|| node.error("needs \"servers\""))?;
-        let mut servers: Vec<Arc<Destination>> = Vec::new();
-        for server in servers_node.list()? {
-            let text = server.string()?;
-            let written = NamedAddress::read(text).map_err(|why| server.error(&why))?;
-            if servers.iter().any(|known| known.name == written.name) {
-                return Err(server.error(&format!(
-                    "server name {:?} is given twice in this pool",
-                    written.name
-                )));
+        let alike = Alike {
+            tls: self.tls_of(node)?,
+            tls_if_written: self.server_tls(node)?,
+            server_timeout,
+            connect_timeout,
+            get_errors,
+            connections: self.connections_of(node)?,
+        };
+        let servers = self.read_servers(&servers_node, &alike)?;
+        for name in ["weights", "tags"] {
+            if let (Some(of_each), true) = (self.inherited(node, name), servers.vary) {
+                return Err(of_each.error(
+                    "names that stand for several servers (dns+, srv+) cannot go with a list that has a place for each",
+                ));
             }
-            let wanted = written.tls.unwrap_or(pool_tls.is_some());
-            let tls = match &pool_tls {
-                _ if !wanted || matches!(written.address, Address::Unix(_)) => None,
-                Some(tls) => Some(tls.clone()),
-                None => Some(self.server_tls(node)?),
-            };
-            if tls.as_ref().is_some_and(|tls| tls.verify == Verify::Identity) && !self.defaults.tls_trust {
-                return Err(server.error("TLS to servers needs --tls-ca: who vouches for them"));
-            }
-            servers.push(Arc::new(Destination {
-                name: written.name,
-                address: written.address,
-                tls,
-                server_timeout,
-                connect_timeout,
-                get_errors,
-                connections,
-            }));
         }
+        let servers = servers.all;
         let weights = self
             .inherited(node, "weights")
             .map(|weights| read_weights(&weights))
@@ -247,69 +233,6 @@ impl<'v> Checker<'v> {
             blueprints,
             error_on_empty,
         })
-    }
-
-    /// How many connections each worker has to a server of a pool: `connections_per_server`, or mcrouter's
-    /// `additional_fanout`, which counts from the second.
-    fn connections_of<'n>(&self, node: &Node<'n>) -> Result<usize, ConfigError>
-    where
-        'v: 'n,
-    {
-        let (count, said) = match self.inherited(node, "connections_per_server") {
-            Some(count) => (count.count()?, count),
-            None => match self.inherited(node, "additional_fanout") {
-                Some(more) => (more.count()?.saturating_add(1), more),
-                None => return Ok(self.defaults.connections),
-            },
-        };
-        if (1..=CONNECTIONS_MAX).contains(&count) {
-            Ok(count)
-        } else {
-            Err(said.error(&format!(
-                "a worker has 1 to {CONNECTIONS_MAX} connections to a server, not {count}"
-            )))
-        }
-    }
-
-    /// How a pool wants its servers spoken to over TLS, if it does.
-    fn tls_of<'n>(&self, node: &Node<'n>) -> Result<Option<ServerTls>, ConfigError>
-    where
-        'v: 'n,
-    {
-        let wanted = match (
-            self.inherited(node, "security_mech"),
-            self.inherited(node, "use_ssl"),
-        ) {
-            (Some(mechanism), _) => match mechanism.string()? {
-                "plain" => false,
-                "tls" | "ssl" | "fizz" | "ktls12" => true,
-                other => return Err(mechanism.unknown("security", other, &["plain", "ssl", "tls"])),
-            },
-            (None, Some(flag)) => flag.flag()?,
-            (None, None) => false,
-        };
-        // What is said of TLS is read in any case: a mistake in it is one.
-        let tls = self.server_tls(node)?;
-        Ok(wanted.then_some(tls))
-    }
-
-    /// What the servers of a pool have to prove.
-    fn server_tls<'n>(&self, node: &Node<'n>) -> Result<ServerTls, ConfigError>
-    where
-        'v: 'n,
-    {
-        let mut tls = self.defaults.tls.clone();
-        if let Some(name) = self.inherited(node, "tls_server_name") {
-            tls.name = Some(name.string()?.to_owned());
-        }
-        if let Some(skip) = self.inherited(node, "tls_insecure_skip_verify") {
-            tls.verify = if skip.flag()? {
-                Verify::Nothing
-            } else {
-                Verify::Identity
-            };
-        }
-        Ok(tls)
     }
 
     /// The route to a pool's servers by hash.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tracing::{error, info};
 
 use super::Config;
+use super::check::ConfigError;
 use super::source::{self, Source};
 use crate::clock;
 use crate::debt::agents::Agents;
@@ -80,7 +81,7 @@ impl Keeper {
         let now = clock::unix().as_secs();
         self.shared.status.lock().last_attempt_unix = now;
         let old = self.shared.config.load_full();
-        let config = match Config::check(source, &self.shared.settings.defaults, old.epoch + 1) {
+        let config = match self.check(&source, old.epoch + 1) {
             Ok(config) => Arc::new(config),
             Err(error) => {
                 let error = match file {
@@ -90,11 +91,38 @@ impl Keeper {
                 return Err(self.failed(&error.to_string()));
             }
         };
+        self.use_it(&config);
+        let mut status = self.shared.status.lock();
+        status.last_success_unix = now;
+        status.last_error = None;
+        Ok(config.epoch)
+    }
+
+    fn check(&self, source: &Value, epoch: u64) -> Result<Config, ConfigError> {
+        Config::check_with_names(source, &self.shared.settings.defaults, &self.shared.names, epoch)
+    }
+
+    /// Takes the configuration into use anew because what its names stand for has changed.
+    pub(crate) fn names_changed(&self) {
+        let _one_at_a_time = self.changing.lock();
+        let old = self.shared.config.load_full();
+        match self.check(&old.source, old.epoch + 1) {
+            Ok(config) if config.has_the_servers_of(&old) => {}
+            Ok(config) => self.use_it(&Arc::new(config)),
+            // It has been checked before: only too many or too few servers for a hash can be wrong.
+            Err(error) => {
+                self.failed(&error.to_string());
+            }
+        }
+    }
+
+    /// Has every worker use `config`.
+    fn use_it(&self, config: &Arc<Config>) {
         // First, so that new replicas are looked after when they are first asked.
         self.agents.configure(config.replicated.clone());
         let (confirm, confirmed) = mpsc::channel();
         for worker in &self.workers {
-            worker.send(Control::Configure(Arc::clone(&config), confirm.clone()));
+            worker.send(Control::Configure(Arc::clone(config), confirm.clone()));
         }
         drop(confirm);
         for _ in &self.workers {
@@ -102,16 +130,12 @@ impl Keeper {
                 break;
             }
         }
-        self.shared.config.store(Arc::clone(&config));
-        let mut status = self.shared.status.lock();
-        status.last_success_unix = now;
-        status.last_error = None;
+        self.shared.config.store(Arc::clone(config));
         info!(
             epoch = config.epoch,
             checksum = format!("{:016x}", config.checksum()),
             "configuration in use"
         );
-        Ok(config.epoch)
     }
 
     fn failed(&self, why: &str) -> String {

@@ -12,6 +12,7 @@ fn defaults() -> Defaults {
         host_id: "host".to_owned(),
         connections: 1,
         tls_trust: false,
+        names: std::sync::Arc::default(),
         tls: crate::tls::ServerTls::default(),
     }
 }

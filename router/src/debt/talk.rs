@@ -5,11 +5,12 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use protocol::{Response, ResponseDecoder, ResponseStep, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::marks;
 use crate::pool::{Address, Destination};
 use crate::tls::Tls;
+use crate::upstream::open::tcp;
 
 /// Either kind of stream.
 trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {}
@@ -29,9 +30,8 @@ fn surprised(said: &str) -> io::Error {
 impl Talk {
     pub(crate) async fn open(destination: &Destination, tls: &Tls) -> io::Result<Self> {
         let stream: Box<dyn Stream> = match &destination.address {
-            Address::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
+            Address::Tcp(_) => {
+                let stream = tcp(&destination.at).await?;
                 match &destination.tls {
                     Some(how) => Box::new(tls.stream(how, destination.address.host(), stream).await?),
                     None => Box::new(stream),

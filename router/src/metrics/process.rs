@@ -57,6 +57,27 @@ pub(super) fn configuration(page: &mut Page, shared: &Shared) {
         "1 while the last configuration offered was refused",
         u8::from(status.last_error.is_some()),
     );
+    let (lookups, failures) = shared.names.counts();
+    page.one(
+        "router_dns_lookups_total",
+        "counter",
+        "Times DNS was asked what a server's name stands for",
+        lookups,
+    );
+    page.one(
+        "router_dns_failures_total",
+        "counter",
+        "Times it did not say: what was known of the name stays in use",
+        failures,
+    );
+    let standings = shared.names.standings();
+    let unknown = standings.iter().filter(|(.., found)| found.is_none()).count();
+    page.one(
+        "router_dns_names_unknown",
+        "gauge",
+        "Names of servers that DNS has never told anything of",
+        unknown,
+    );
     let tls = shared.settings.tls.told();
     page.one(
         "router_tls_reloads_total",

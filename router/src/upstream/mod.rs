@@ -4,7 +4,7 @@ pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod inflight;
 mod late;
-mod open;
+pub(crate) mod open;
 mod receive;
 
 pub(crate) use connection::{ReplyTo, Sink, Upstream};

@@ -1,0 +1,213 @@
+//! The servers of a pool: how each is reached, and the names that stand for one or several.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::Checker;
+use super::node::{ConfigError, Node};
+use crate::names::table::{Question, literal};
+use crate::pool::{Address, CONNECTIONS_MAX, Destination, GetErrors, Listed};
+use crate::tls::{ServerTls, Verify};
+
+/// What is the same for all servers of a pool.
+pub(super) struct Alike {
+    /// How they are spoken to over TLS, if they are.
+    pub tls: Option<ServerTls>,
+    /// The same for a server that says so itself.
+    pub tls_if_written: ServerTls,
+    pub server_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub get_errors: GetErrors,
+    pub connections: usize,
+}
+
+/// A pool's servers.
+pub(super) struct Servers {
+    pub all: Vec<Arc<Destination>>,
+    /// Whether there are names among them that stand for now more, now fewer.
+    pub vary: bool,
+}
+
+/// One server, before what it shares with the others of its pool.
+struct Found {
+    name: String,
+    address: Address,
+    tls: Option<bool>,
+    /// The name that its certificate has to bear, if that is not its address.
+    certified: Option<String>,
+}
+
+impl<'v> Checker<'v> {
+    /// Reads a list of servers.
+    pub(super) fn read_servers(&mut self, list: &Node<'_>, alike: &Alike) -> Result<Servers, ConfigError> {
+        let mut servers = Servers {
+            all: Vec::new(),
+            vary: false,
+        };
+        for node in list.list()? {
+            let listed = Listed::read(node.string()?).map_err(|why| node.error(&why))?;
+            let one = matches!(listed, Listed::One(_));
+            servers.vary |= !one;
+            for found in self.stands_for(listed) {
+                if servers.all.iter().any(|known| known.name == found.name) {
+                    if !one {
+                        // The name of a server that stands there by itself too.
+                        continue;
+                    }
+                    return Err(node.error(&format!(
+                        "server name {:?} is given twice in this pool",
+                        found.name
+                    )));
+                }
+                let server = self.server(&node, found, alike)?;
+                servers.all.push(Arc::new(server));
+            }
+        }
+        Ok(servers)
+    }
+
+    /// The servers that an entry stands for, as far as DNS has told.
+    fn stands_for(&mut self, listed: Listed) -> Vec<Found> {
+        match listed {
+            Listed::One(server) => vec![Found {
+                name: server.name,
+                address: server.address,
+                tls: server.tls,
+                certified: None,
+            }],
+            Listed::Addresses { host, port, tls } => {
+                self.wonder(&host);
+                let addresses = self.defaults.names.addresses(&host, port);
+                let found = addresses.into_iter().map(|address| Found {
+                    name: address.to_string(),
+                    address: Address::Tcp(address.to_string()),
+                    tls,
+                    certified: Some(host.clone()),
+                });
+                found.collect()
+            }
+            Listed::Members { service, tls } => {
+                let members = self.defaults.names.members(&service).iter();
+                let found = members.map(|member| {
+                    let address = format!("{}:{}", member.host, member.port);
+                    Found {
+                        name: address.clone(),
+                        address: Address::Tcp(address),
+                        tls,
+                        certified: None,
+                    }
+                });
+                let found = found.collect();
+                self.questions.insert(Question::Service(service));
+                found
+            }
+        }
+    }
+
+    /// Has `host` asked for, unless it is an address.
+    fn wonder(&mut self, host: &str) {
+        if literal(host).is_none() {
+            self.questions.insert(Question::Host(host.to_owned()));
+        }
+    }
+
+    fn server(&mut self, node: &Node<'_>, found: Found, alike: &Alike) -> Result<Destination, ConfigError> {
+        let at = match &found.address {
+            Address::Tcp(address) => match address.rsplit_once(':') {
+                Some((host, port)) => {
+                    self.wonder(host);
+                    // Ports have been read before.
+                    self.defaults
+                        .names
+                        .addresses(host, port.parse().unwrap_or_default())
+                }
+                None => Vec::new(),
+            },
+            Address::Unix(_) => Vec::new(),
+        };
+        let wanted = found.tls.unwrap_or(alike.tls.is_some()) && matches!(found.address, Address::Tcp(_));
+        let tls = wanted.then(|| {
+            let tls = alike.tls.as_ref().unwrap_or(&alike.tls_if_written);
+            ServerTls {
+                name: tls.name.clone().or(found.certified),
+                verify: tls.verify,
+            }
+        });
+        if tls.as_ref().is_some_and(|tls| tls.verify == Verify::Identity) && !self.defaults.tls_trust {
+            return Err(node.error("TLS to servers needs --tls-ca: who vouches for them"));
+        }
+        Ok(Destination {
+            name: found.name,
+            address: found.address,
+            at,
+            tls,
+            server_timeout: alike.server_timeout,
+            connect_timeout: alike.connect_timeout,
+            get_errors: alike.get_errors,
+            connections: alike.connections,
+        })
+    }
+
+    /// How many connections each worker has to a server of a pool: `connections_per_server`, or mcrouter's
+    /// `additional_fanout`, which counts from the second.
+    pub(super) fn connections_of<'n>(&self, node: &Node<'n>) -> Result<usize, ConfigError>
+    where
+        'v: 'n,
+    {
+        let (count, said) = match self.inherited(node, "connections_per_server") {
+            Some(count) => (count.count()?, count),
+            None => match self.inherited(node, "additional_fanout") {
+                Some(more) => (more.count()?.saturating_add(1), more),
+                None => return Ok(self.defaults.connections),
+            },
+        };
+        if (1..=CONNECTIONS_MAX).contains(&count) {
+            Ok(count)
+        } else {
+            Err(said.error(&format!(
+                "a worker has 1 to {CONNECTIONS_MAX} connections to a server, not {count}"
+            )))
+        }
+    }
+
+    /// How a pool wants its servers spoken to over TLS, if it does.
+    pub(super) fn tls_of<'n>(&self, node: &Node<'n>) -> Result<Option<ServerTls>, ConfigError>
+    where
+        'v: 'n,
+    {
+        let wanted = match (
+            self.inherited(node, "security_mech"),
+            self.inherited(node, "use_ssl"),
+        ) {
+            (Some(mechanism), _) => match mechanism.string()? {
+                "plain" => false,
+                "tls" | "ssl" | "fizz" | "ktls12" => true,
+                other => return Err(mechanism.unknown("security", other, &["plain", "ssl", "tls"])),
+            },
+            (None, Some(flag)) => flag.flag()?,
+            (None, None) => false,
+        };
+        // What is said of TLS is read in any case: a mistake in it is one.
+        let tls = self.server_tls(node)?;
+        Ok(wanted.then_some(tls))
+    }
+
+    /// What the servers of a pool have to prove.
+    pub(super) fn server_tls<'n>(&self, node: &Node<'n>) -> Result<ServerTls, ConfigError>
+    where
+        'v: 'n,
+    {
+        let mut tls = self.defaults.tls.clone();
+        if let Some(name) = self.inherited(node, "tls_server_name") {
+            tls.name = Some(name.string()?.to_owned());
+        }
+        if let Some(skip) = self.inherited(node, "tls_insecure_skip_verify") {
+            tls.verify = if skip.flag()? {
+                Verify::Nothing
+            } else {
+                Verify::Identity
+            };
+        }
+        Ok(tls)
+    }
+}
