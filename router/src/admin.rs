@@ -100,6 +100,7 @@ fn describe(shared: &Shared) -> Value {
 }
 
 fn pool(view: &PoolView, shared: &Shared) -> Value {
+    let out = shared.ejected.load().get(&view.pool.name).cloned();
     let servers: Vec<Value> = view
         .pool
         .servers
@@ -116,6 +117,7 @@ fn pool(view: &PoolView, shared: &Shared) -> Value {
                 "address": server.address.to_string(),
                 "weight": weight,
                 "state": shared.registry.state(&server.name).name(),
+                "ejected": out.as_ref().is_some_and(|out| out.contains(&server.name)),
             })
         })
         .collect();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -160,6 +160,8 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         }),
         drained: Mutex::default(),
         debts: Arc::clone(&debts),
+        ejected: ArcSwap::default(),
+        ejections: AtomicU64::new(0),
         names,
         clients: AtomicUsize::new(0),
         alarm: Alarm::start().map_err(StartError::Thread)?,

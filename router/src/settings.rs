@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::check::Defaults;
 use crate::config::source::Params;
 use crate::debt::Debts;
+use crate::health::eject::Ejected;
 use crate::names::Names;
 use crate::stats::Registry;
 use crate::tls::{ServerTls, Tls, Verify};
@@ -81,6 +82,7 @@ impl Settings {
                 host_id: host_id(),
                 connections: options.connections_per_server,
                 names: Arc::default(),
+                ejected: Arc::default(),
                 tls_trust: tls.knows_whom_to_believe(),
                 tls: ServerTls {
                     name: options.tls_server_name.clone(),
@@ -132,6 +134,9 @@ pub(crate) struct Shared {
     pub debts: Arc<Debts>,
     /// Clients of all workers.
     pub clients: AtomicUsize,
+    /// Servers that are out of their pools' rings, and how many times that was done.
+    pub ejected: ArcSwap<Ejected>,
+    pub ejections: AtomicU64,
     /// What names stand for.
     pub names: Names,
     /// Wakes workers for their deadlines.

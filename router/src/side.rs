@@ -1,6 +1,8 @@
 //! The thread beside the workers: admin HTTP, the configuration file, signals. Never on a request's way.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -10,7 +12,9 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::admin::{self, Admin};
+use crate::clock;
 use crate::config::reload::{Force, Keeper};
+use crate::health::eject::Ejector;
 use crate::running::{Signals, Stop};
 use crate::settings::Shared;
 
@@ -58,6 +62,7 @@ impl Side {
             }
         }
         tokio::spawn(watch_names(Arc::clone(&self.keeper), self.name_changes));
+        tokio::spawn(watch_health(Arc::clone(&self.keeper), Arc::clone(&self.shared)));
         tokio::spawn(watch_file(Arc::clone(&self.keeper), self.config_poll));
         if self.signals == Signals::Obey {
             match Heard::new() {
@@ -77,6 +82,48 @@ async fn watch_names(keeper: Arc<Keeper>, mut changes: watch::Receiver<u64>) {
     while changes.changed().await.is_ok() {
         let keeper = Arc::clone(&keeper);
         let _ = tokio::task::spawn_blocking(move || keeper.names_changed()).await;
+    }
+}
+
+/// How often servers of pools that eject are looked at.
+const HEALTH_TICK: Duration = Duration::from_millis(100);
+
+async fn watch_health(keeper: Arc<Keeper>, shared: Arc<Shared>) {
+    let mut ejector = Ejector::default();
+    let mut tick = tokio::time::interval(HEALTH_TICK);
+    loop {
+        tick.tick().await;
+        let config = shared.config.load_full();
+        let ejecting = config
+            .pools
+            .iter()
+            .filter_map(|view| Some((&view.pool, view.pool.eject?)));
+        let mut pools = BTreeSet::new();
+        for (pool, terms) in ejecting {
+            pools.insert(pool.name.as_str());
+            let names = pool.servers.iter().map(|server| server.name.as_str());
+            let seen: Vec<_> = names.map(|name| (name, shared.registry.seen(name))).collect();
+            ejector.look(&pool.name, terms, &seen, clock::now());
+        }
+        ejector.keep(&pools);
+        let (before, out) = (shared.ejected.load_full(), ejector.ejected());
+        if *before == out {
+            continue;
+        }
+        for (pool, server) in out
+            .iter()
+            .flat_map(|(pool, servers)| servers.iter().map(move |server| (pool, server)))
+        {
+            if !before.get(pool).is_some_and(|before| before.contains(server)) {
+                shared.ejections.fetch_add(1, Ordering::Relaxed);
+                warn!(
+                    pool,
+                    server, "server ejected: its keys are the others' until it is back"
+                );
+            }
+        }
+        let keeper = Arc::clone(&keeper);
+        let _ = tokio::task::spawn_blocking(move || keeper.ejected(out)).await;
     }
 }
 

@@ -7,6 +7,7 @@ mod clients;
 mod dashboards;
 mod deploy;
 mod drain;
+mod ejection;
 mod eviction;
 mod expiry;
 mod failover;

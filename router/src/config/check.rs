@@ -9,6 +9,7 @@ use serde_json::Value;
 pub(crate) use super::node::{ConfigError, Node, unknown};
 pub(crate) use super::pools::Pool;
 use crate::debt::agents::ReplicatedPool;
+use crate::health::eject::Ejected;
 use crate::names::table::{Question, Table};
 use crate::route::hash::HashSettings;
 use crate::route::{Blueprint, FOREIGN, HANDLES};
@@ -27,6 +28,8 @@ pub(crate) struct Defaults {
     pub tls_trust: bool,
     /// What names stand for.
     pub names: Arc<Table>,
+    /// Servers that are out of their pools' rings.
+    pub ejected: Arc<Ejected>,
     /// How servers are spoken to over TLS, unless their pool says otherwise.
     pub tls: ServerTls,
 }

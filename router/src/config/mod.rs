@@ -254,6 +254,7 @@ pub(crate) fn known_keys(source: &Value) -> Vec<String> {
         host_id: String::new(),
         connections: 1,
         tls_trust: false,
+        ejected: std::sync::Arc::default(),
         names: std::sync::Arc::default(),
         tls: crate::tls::ServerTls::default(),
     };

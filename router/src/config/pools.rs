@@ -1,6 +1,7 @@
 //! Pools: what they inherit, who their servers are, and the route to these by hash.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::{Placement, Topology, Weight};
 
@@ -8,6 +9,7 @@ use super::check::Checker;
 use super::node::{ConfigError, Node};
 use super::servers::Alike;
 use crate::debt::agents::ReplicatedPool;
+use crate::health::eject::Ejecting;
 use crate::pool::{Destination, GetErrors};
 use crate::route::hash::{HashSettings, default_kind, read_tags, read_weights};
 use crate::route::{Blueprint, destination, hash};
@@ -24,6 +26,8 @@ pub(crate) struct Pool {
     pub hash: Option<HashSettings>,
     blueprints: Vec<Blueprint>,
     error_on_empty: bool,
+    /// Whether servers that keep failing leave the ring.
+    pub eject: Option<Ejecting>,
 }
 
 impl Pool {
@@ -47,6 +51,24 @@ impl Pool {
         }
     }
 
+    /// Only the servers at `places`, and `settings` for these.
+    fn only(&self, places: &[usize], settings: &HashSettings) -> (Self, HashSettings) {
+        let rest = self.clone();
+        let pool = Self {
+            servers: picked(&rest.servers, places),
+            weights: rest.weights.as_deref().map(|weights| picked(weights, places)),
+            tags: rest.tags.as_deref().map(|tags| picked(tags, places)),
+            blueprints: picked(&rest.blueprints, places),
+            ..rest
+        };
+        let settings = HashSettings {
+            weights: settings.weights.as_deref().map(|weights| picked(weights, places)),
+            tags: settings.tags.as_deref().map(|tags| picked(tags, places)),
+            ..settings.clone()
+        };
+        (pool, settings)
+    }
+
     fn names(&self) -> Vec<String> {
         self.servers.iter().map(|server| server.name.clone()).collect()
     }
@@ -55,6 +77,14 @@ impl Pool {
     pub(crate) fn topology(&self, settings: &HashSettings) -> Topology {
         settings.topology(self.names(), self.weights.as_deref())
     }
+}
+
+/// Those of `all` that stand at `places`; lists may be shorter than there are servers.
+fn picked<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+    places
+        .iter()
+        .filter_map(|place| all.get(*place).cloned())
+        .collect()
 }
 
 impl<'v> Checker<'v> {
@@ -146,6 +176,9 @@ impl<'v> Checker<'v> {
                 "hash",
                 "get_errors",
                 "error_on_empty",
+                "auto_eject_hosts",
+                "server_failure_limit",
+                "server_retry_timeout",
                 "connections_per_server",
                 "additional_fanout",
                 "security_mech",
@@ -232,7 +265,28 @@ impl<'v> Checker<'v> {
             hash,
             blueprints,
             error_on_empty,
+            eject: self.ejecting(node)?,
         })
+    }
+
+    /// twemproxy's three keys.
+    fn ejecting<'n>(&self, node: &Node<'n>) -> Result<Option<Ejecting>, ConfigError>
+    where
+        'v: 'n,
+    {
+        let failure_limit = match self.inherited(node, "server_failure_limit") {
+            Some(limit) => limit.count()?.max(1) as u64,
+            None => 2,
+        };
+        let rest = match self.inherited(node, "server_retry_timeout") {
+            Some(rest) => rest.duration()?,
+            None => Duration::from_secs(30),
+        };
+        let wanted = match self.inherited(node, "auto_eject_hosts") {
+            Some(wanted) => wanted.flag()?,
+            None => false,
+        };
+        Ok(wanted.then_some(Ejecting { failure_limit, rest }))
     }
 
     /// The route to a pool's servers by hash.
@@ -261,14 +315,30 @@ impl<'v> Checker<'v> {
         {
             return Err(node.error(&format!("{} tags for {} servers", tags.len(), pool.servers.len())));
         }
+        self.placed.insert(pool.name.clone(), settings.clone());
+        // Those that are out are connected to all the same: a probe has to bring them back.
+        let out = self
+            .defaults
+            .ejected
+            .get(&pool.name)
+            .filter(|_| pool.eject.is_some());
+        let is_out = |place: &usize| out.is_some_and(|out| out.contains(&pool.servers[*place].name));
+        let (away, here): (Vec<usize>, Vec<usize>) = (0..pool.servers.len()).partition(is_out);
+        let probed = picked(&pool.blueprints, &away);
+        let whole = (pool.clone(), settings.clone());
+        let (pool, settings) = if away.is_empty() || here.is_empty() {
+            whole
+        } else {
+            pool.only(&here, &settings)
+        };
         let placement = Placement::new(&pool.topology(&settings))
             .map_err(|error| node.error(&format!("pool {:?}: {error}", pool.name)))?;
-        self.placed.insert(pool.name.clone(), settings.clone());
         Ok(hash::blueprint(
             format!("PoolRoute {}", pool.name),
             Arc::new(placement),
             settings.salt,
             pool.blueprints(),
+            probed,
         ))
     }
 }

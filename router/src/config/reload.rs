@@ -11,10 +11,11 @@ use serde_json::Value;
 use tracing::{error, info};
 
 use super::Config;
-use super::check::ConfigError;
+use super::check::{ConfigError, Defaults};
 use super::source::{self, Source};
 use crate::clock;
 use crate::debt::agents::Agents;
+use crate::health::eject::Ejected;
 use crate::request::Op;
 use crate::settings::Shared;
 use crate::upstream::connection::Order;
@@ -99,7 +100,11 @@ impl Keeper {
     }
 
     fn check(&self, source: &Value, epoch: u64) -> Result<Config, ConfigError> {
-        Config::check_with_names(source, &self.shared.settings.defaults, &self.shared.names, epoch)
+        let defaults = Defaults {
+            ejected: self.shared.ejected.load_full(),
+            ..self.shared.settings.defaults.clone()
+        };
+        Config::check_with_names(source, &defaults, &self.shared.names, epoch)
     }
 
     /// Takes the configuration into use anew because what its names stand for has changed.
@@ -110,6 +115,19 @@ impl Keeper {
             Ok(config) if config.has_the_servers_of(&old) => {}
             Ok(config) => self.use_it(&Arc::new(config)),
             // It has been checked before: only too many or too few servers for a hash can be wrong.
+            Err(error) => {
+                self.failed(&error.to_string());
+            }
+        }
+    }
+
+    /// Takes the configuration into use anew because servers have left rings or come back.
+    pub(crate) fn ejected(&self, ejected: Ejected) {
+        let _one_at_a_time = self.changing.lock();
+        self.shared.ejected.store(Arc::new(ejected));
+        let old = self.shared.config.load_full();
+        match self.check(&old.source, old.epoch + 1) {
+            Ok(config) => self.use_it(&Arc::new(config)),
             Err(error) => {
                 self.failed(&error.to_string());
             }

@@ -12,6 +12,7 @@ fn defaults() -> Defaults {
         host_id: "host".to_owned(),
         connections: 1,
         tls_trust: false,
+        ejected: std::sync::Arc::default(),
         names: std::sync::Arc::default(),
         tls: crate::tls::ServerTls::default(),
     }
@@ -157,6 +158,19 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
             r#"{"named_handles": {"a": "b", "b": "a"}, "route": "a"}"#.to_owned(),
             "circle",
         ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1"], "connections_per_server": 65}}, "route": "NullRoute"}"#
+                .to_owned(),
+            "pools.A.connections_per_server: a worker has 1 to 64 connections to a server, not 65",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1"], "use_ssl": true}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.servers[0]: TLS to servers needs --tls-ca",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["srv+x"], "weights": [1]}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.weights: names that stand for several servers",
+        ),
     ] {
         let error = check(&text).expect_err(&text);
         assert!(
@@ -190,4 +204,42 @@ fn another_list_of_servers_changes_that_pool_and_nothing_else() {
         .with_servers("C", Vec::new(), None, None)
         .expect_err("there is no pool C");
     assert_eq!(error.to_string(), "pool: unknown pool \"C\"; known are A, B");
+}
+
+#[test]
+fn the_ring_without_an_ejected_server_moves_its_keys_and_no_others() {
+    let source = || {
+        parse(
+            r#"{"pools": {"A": {"servers": ["a=h:1", "b=h:2", "c=h:3"], "hash": "rendezvous", "auto_eject_hosts": true,
+                                "weights": [1, 2, 3]}},
+                "route": "PoolRoute|A"}"#,
+        )
+        .expect("good")
+    };
+    let whole = Config::check(source(), &defaults(), 1).expect("good");
+    let out = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let defaults = Defaults {
+            ejected: std::sync::Arc::new([("A".to_owned(), names)].into()),
+            ..defaults()
+        };
+        Config::check(source(), &defaults, 2).expect("good")
+    };
+    let owner = |config: &Config, key: &str| crate::explain::explain(config, "get", key).expect("told");
+    let owner = |config: &Config, key: &str| owner(config, key).lines().last().unwrap_or_default().to_owned();
+    let (without_b, without_all) = (out(&["b"]), out(&["a", "b", "c"]));
+    for key in (0..300).map(|key| format!("key-{key}")) {
+        let before = owner(&whole, &key);
+        let after = owner(&without_b, &key);
+        if before == "server: b" {
+            assert_ne!(after, before, "{key}");
+        } else {
+            assert_eq!(after, before, "{key}");
+        }
+        assert_eq!(
+            owner(&without_all, &key),
+            before,
+            "{key}: a ring of nobody is no ring"
+        );
+    }
 }

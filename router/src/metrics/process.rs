@@ -57,6 +57,28 @@ pub(super) fn configuration(page: &mut Page, shared: &Shared) {
         "1 while the last configuration offered was refused",
         u8::from(status.last_error.is_some()),
     );
+    page.one(
+        "router_ejections_total",
+        "counter",
+        "Times a server left its pool's ring because it kept failing",
+        shared.ejections.load(Ordering::Relaxed),
+    );
+    page.metric(
+        "router_server_ejected",
+        "gauge",
+        "1 while a server is out of its pool's ring (auto_eject_hosts)",
+    );
+    let out = shared.ejected.load();
+    for view in config.pools.iter().filter(|view| view.pool.eject.is_some()) {
+        let (pool, out) = (&view.pool.name, out.get(&view.pool.name));
+        for server in &view.pool.servers {
+            page.sample(
+                "router_server_ejected",
+                &[("pool", pool), ("server", &server.name)],
+                u8::from(out.is_some_and(|out| out.contains(&server.name))),
+            );
+        }
+    }
     let (lookups, failures) = shared.names.counts();
     page.one(
         "router_dns_lookups_total",

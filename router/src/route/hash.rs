@@ -146,15 +146,18 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         Arc::new(placement),
         settings.salt,
         children,
+        Vec::new(),
     ))
 }
 
-/// A route to the child that `placement` names; the children are in its order.
+/// A route to the child that `placement` names; the children are in its order. What is `beside` it is never asked, but
+/// there.
 pub(crate) fn blueprint(
     what: String,
     placement: Arc<Placement>,
     salt: Vec<u8>,
     children: Vec<Blueprint>,
+    beside: Vec<Blueprint>,
 ) -> Blueprint {
     Arc::new(move |builder| {
         Rc::new(HashRoute {
@@ -162,6 +165,7 @@ pub(crate) fn blueprint(
             placement: Arc::clone(&placement),
             salt: salt.clone(),
             children: children.iter().map(|child| builder.once(child)).collect(),
+            _beside: builder.all(&beside),
         })
     })
 }
@@ -172,6 +176,7 @@ struct HashRoute {
     placement: Arc<Placement>,
     salt: Vec<u8>,
     children: Box<[Handle]>,
+    _beside: Box<[Handle]>,
 }
 
 impl HashRoute {

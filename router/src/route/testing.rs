@@ -39,6 +39,7 @@ impl Recording {
             host_id: "host".to_owned(),
             connections: 1,
             tls_trust: false,
+            ejected: Arc::default(),
             names: Arc::default(),
             tls: crate::tls::ServerTls::default(),
         };

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::health::eject::Seen;
 use crate::hot_keys::{self, HotKey, HotKeys, TopKeys};
 use crate::pool::Destination;
 use crate::reply::Kind;
@@ -208,6 +209,9 @@ pub(crate) struct DestinationCounters {
     pub tkos: Counter,
     /// Requests given up whose replies may still come: the server may still carry them out.
     pub given_up: Counter,
+    /// Signs that the server does not answer: timeouts (those that come together are one), broken connections, connects
+    /// and probes that failed.
+    pub failures: Counter,
     /// Times the connection closed on requests under way: what was sent may or may not have arrived.
     pub losses: Counter,
     /// A [`State`] as its number.
@@ -223,10 +227,16 @@ impl DestinationCounters {
             .unwrap_or(State::New)
     }
 
+    /// Replies, whatever they said.
+    pub(crate) fn replied(&self) -> u64 {
+        Kind::ALL.into_iter().map(|kind| self.replies.get(kind)).sum()
+    }
+
     /// Requests that wait for their replies.
     pub(crate) fn inflight(&self) -> u64 {
-        let done: u64 = Kind::ALL.into_iter().map(|kind| self.replies.get(kind)).sum();
-        self.requests.get().saturating_sub(done + self.errors.total())
+        self.requests
+            .get()
+            .saturating_sub(self.replied() + self.errors.total())
     }
 }
 
@@ -301,6 +311,24 @@ impl Registry {
                 let counters = &counted.counters;
                 (losses + counters.losses.get(), given_up + counters.given_up.get())
             })
+    }
+
+    /// What is seen of a server over all workers.
+    pub(crate) fn seen(&self, name: &str) -> Seen {
+        let is_tko = matches!(self.state(name), State::SoftTko | State::HardTko);
+        let destinations = self.destinations.lock();
+        let known = destinations.get(name).into_iter().flatten();
+        known.fold(
+            Seen {
+                is_tko,
+                ..Seen::default()
+            },
+            |seen, counted| Seen {
+                replies: seen.replies + counted.counters.replied(),
+                failures: seen.failures + counted.counters.failures.get(),
+                ..seen
+            },
+        )
     }
 
     /// Forgets a server that left the configuration.

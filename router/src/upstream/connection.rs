@@ -346,6 +346,7 @@ impl Upstream {
 
     /// The connection is of no more use; everything under way on it failed.
     fn broke(&mut self, error: UpstreamError, now: Micros, sink: &mut impl Sink) {
+        self.counters.failures.add(1);
         let change = self.health.on(Outcome::Broken);
         self.reset(Link::Idle);
         self.counters.state.set(State::Closed as u64);
@@ -354,6 +355,7 @@ impl Upstream {
     }
 
     pub(super) fn connect_failed(&mut self, now: Micros, sink: &mut impl Sink) {
+        self.counters.failures.add(1);
         let change = self.health.on(Outcome::ConnectFailed);
         self.reset(Link::Idle);
         self.changed(change, now);

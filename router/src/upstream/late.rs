@@ -51,6 +51,7 @@ impl Upstream {
             Link::Probing(_, by) => {
                 if *by <= now {
                     self.reset(Link::Idle);
+                    self.counters.failures.add(1);
                     let _ = self.health.on(Outcome::ProbeFailed);
                     self.pause(now);
                     self.abandon(UpstreamError::Timeout, sink);
@@ -67,6 +68,7 @@ impl Upstream {
             }
             Link::Open(_) => {
                 if self.expire(now, sink) == Expired::Some {
+                    self.counters.failures.add(1);
                     let change = self.health.on(Outcome::Timeout);
                     if matches!(change, Change::Down(_)) {
                         self.found_dead = true;
