@@ -196,6 +196,10 @@ fn workload_line(scenario: &Scenario) -> String {
 fn load_line(scenario: &Scenario) -> String {
     let load = &scenario.load;
     let pace = match load.mode {
+        LoadMode::Open { .. } if scenario.workload.popularity.speed().is_some() => {
+            let speed = scenario.workload.popularity.speed().unwrap_or(1.0);
+            format!("open loop, at the times of the trace, {speed} times as fast")
+        }
         LoadMode::Open { rate, arrival } => {
             let arrival = match arrival {
                 Arrival::Poisson => "Poisson",

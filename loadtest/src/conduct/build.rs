@@ -22,6 +22,8 @@ pub struct Prepared {
     pub keys: Arc<KeySpace>,
     pub rows: Option<Arc<[Row]>>,
     pub popularity: Option<Popularity>,
+    /// The arrivals of a trace that goes by its own times.
+    traced: Option<Schedule>,
     /// Keys from this number on are places for those asked for once.
     pub lone_from: u32,
     /// Every key keeps one value length.
@@ -39,6 +41,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
             TraceSource::TwitterC52 => Trace::twitter_c52(spec.limit)?,
             TraceSource::File(path) => Trace::open(path, spec.limit)?,
         };
+        let trace = trace.amplified(spec.amplify)?;
         let lens_fixed = trace
             .rows
             .iter()
@@ -49,15 +52,17 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
             trace.rows.len(),
             trace.keys.len()
         );
-        return Ok(Prepared {
+        let prepared = Prepared {
             footprint_bytes: trace.keys.footprint_bytes(),
             lone_from: trace.keys.len(),
             keys: Arc::new(trace.keys),
+            traced: None,
             rows: Some(trace.rows.into()),
             popularity: None,
             lens_fixed,
             describe,
-        });
+        };
+        return prepared.at_speed(spec.speed, seed);
     }
     let (popularity, name) = match workload.popularity {
         Wanted::Uniform => (Popularity::uniform(n, seed), "uniform".to_owned()),
@@ -90,6 +95,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
         footprint_bytes: keys.footprint_bytes() * u64::from(count) / u64::from(count + lone),
         keys: Arc::new(keys),
         lone_from: count,
+        traced: None,
         rows: None,
         popularity: Some(popularity),
         lens_fixed: true,
@@ -98,6 +104,26 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
 }
 
 impl Prepared {
+    fn at_speed(mut self, speed: Option<f64>, seed: u64) -> Result<Self, RunError> {
+        if let (Some(speed), Some(rows)) = (speed, &self.rows) {
+            let traced = Schedule::traced(Arc::clone(rows), speed, stream(seed, "arrivals", 0));
+            self.traced = Some(traced.ok_or_else(|| {
+                RunError::Popularity("trace without times: `speed` has nothing to go by".to_owned())
+            })?);
+        }
+        Ok(self)
+    }
+
+    /// Requests per second of the open loop.
+    #[must_use]
+    pub fn rate(&self, scenario: &Scenario) -> Option<f64> {
+        match (scenario.load.mode, &self.traced) {
+            (LoadMode::Open { .. }, Some(traced)) => Some(traced.rate()),
+            (LoadMode::Open { rate, .. }, None) => Some(rate),
+            (LoadMode::Closed { .. }, _) => None,
+        }
+    }
+
     /// A source at its beginning.
     #[must_use]
     pub fn source(&self, scenario: &Scenario) -> Source {
@@ -125,10 +151,8 @@ impl Prepared {
 
     #[must_use]
     pub fn facts(&self, scenario: &Scenario) -> WorkloadFacts {
-        let (mode, rate) = match scenario.load.mode {
-            LoadMode::Open { rate, .. } => ("open", Some(rate)),
-            LoadMode::Closed { .. } => ("closed", None),
-        };
+        let rate = self.rate(scenario);
+        let mode = if rate.is_some() { "open" } else { "closed" };
         WorkloadFacts {
             describe: self.describe.clone(),
             mode: mode.to_owned(),
@@ -141,15 +165,13 @@ impl Prepared {
 }
 
 /// How requests start, from `now` on.
-pub(super) fn pace(scenario: &Scenario, now: Nanos) -> Pace {
+pub(super) fn pace(scenario: &Scenario, prepared: &Prepared, now: Nanos) -> Pace {
     match scenario.load.mode {
         LoadMode::Open { rate, arrival } => Pace::Open {
-            schedule: Box::new(Schedule::new(
-                arrival,
-                rate,
-                now,
-                stream(scenario.seed, "arrivals", 0),
-            )),
+            schedule: Box::new(match &prepared.traced {
+                Some(traced) => traced.clone().starting_at(now),
+                None => Schedule::new(arrival, rate, now, stream(scenario.seed, "arrivals", 0)),
+            }),
             max_in_flight: scenario.load.max_in_flight,
         },
         LoadMode::Closed { pipeline } => Pace::Closed {

@@ -1,75 +1,84 @@
 //! The store behind the cache, simulated: one queue, a capacity, a service time. Overload it and answers come late;
-//! a client that gives up leaves its query in the queue, where it still costs its share.
+//! a client that gives up leaves its query in the queue, where it still costs its share (unless it can take it back).
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
+use ahash::AHashMap;
 use rand::RngExt;
 
-use crate::scenario::{BackendSpec, Distribution};
+use crate::scenario::{BackendSpec, Distribution, QueueOrder};
 use crate::workload::arrival::Nanos;
 use crate::workload::seed::Random;
 use crate::workload::sizes;
 
-/// What became of a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a read, the worse the later; of several queries the worst counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Answer {
     /// In time.
     Found,
     /// The client had given up by now; the answer is still to come, and useful if late answers fill.
     GaveUp,
-    /// The answer, after the client gave up.
-    Late,
-    /// Refused: the queue was full.
-    Refused,
     /// It answered with an error.
     Failed,
+    /// Refused: the queue was full.
+    Refused,
+    /// The answer, after the client gave up.
+    Late,
 }
 
 /// A simulated store; `T` is who asks.
 #[derive(Debug)]
 pub struct BackingStore<T> {
-    /// Nanoseconds between completions at full load; 0 is unlimited.
+    /// Nanoseconds between two queries' turns at full load; 0 is unlimited.
     gap: f64,
     latency: Distribution,
     queue_max: usize,
+    order: QueueOrder,
     timeout: Nanos,
     late_fill: bool,
-    /// Share of the reads that fail, after the time a good answer takes.
+    /// A client that gives up takes its queries out of the queue.
+    cancel: bool,
+    /// Queries for one read; it is answered when the last of them is.
+    scatter: u32,
+    /// Share of the queries that fail, after the time a good answer takes.
     fail: f64,
     random: Random,
-    /// When the server is free for one more.
+    /// When the next turn comes at the earliest.
     free_at: f64,
-    pending: BinaryHeap<Reverse<Pending<T>>>,
-    order: u64,
+    /// Who waits for a turn, in the order in which they came. The first `gave_up` of them no longer wait for the answer.
+    waiting: VecDeque<Query>,
+    gave_up: usize,
+    /// Answers to come.
+    answers: BinaryHeap<Reverse<Answered>>,
+    answers_made: u64,
+    reads: AHashMap<u64, Read<T>>,
+    reads_made: u64,
 }
 
-#[derive(Debug)]
-struct Pending<T> {
+#[derive(Debug, Clone, Copy)]
+struct Query {
+    read: u64,
+    deadline: Nanos,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answered {
     at: Nanos,
-    order: u64,
+    number: u64,
+    read: u64,
     answer: Answer,
+}
+
+/// A read whose queries have not all been answered.
+#[derive(Debug)]
+struct Read<T> {
     asker: T,
-}
-
-impl<T> PartialEq for Pending<T> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl<T> Eq for Pending<T> {}
-
-impl<T> PartialOrd for Pending<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Pending<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
+    /// Queries not answered or given up on, and the worst answer until now.
+    open: u32,
+    worst: Answer,
+    /// Queries whose answer comes late, or not any more.
+    late: u32,
 }
 
 impl<T: Copy> BackingStore<T> {
@@ -79,18 +88,24 @@ impl<T: Copy> BackingStore<T> {
             gap: gap(spec.capacity),
             latency: spec.latency.clone(),
             queue_max: spec.queue_max,
+            order: spec.queue_order,
             timeout: super::shell::nanos(spec.timeout),
             late_fill: spec.late_fill,
+            cancel: spec.cancel,
+            scatter: spec.scatter.max(1),
             fail: spec.fail,
             random,
             free_at: 0.0,
-            pending: BinaryHeap::new(),
-            order: 0,
+            waiting: VecDeque::new(),
+            gave_up: 0,
+            answers: BinaryHeap::new(),
+            answers_made: 0,
+            reads: AHashMap::new(),
+            reads_made: 0,
         }
     }
 
-    /// Another capacity, service time or share of failures for whoever asks from `now` on; who waits already is answered
-    /// when that was due, and the queue is as long as it was.
+    /// Another capacity, service time or share of failures for whoever has its turn from `now` on.
     pub fn change(
         &mut self,
         now: Nanos,
@@ -98,62 +113,153 @@ impl<T: Copy> BackingStore<T> {
         latency: Option<&Distribution>,
         fail: Option<f64>,
     ) {
+        self.advance(now);
         if let Some(capacity) = capacity {
-            let waiting = self.queue(now) as f64;
             self.gap = gap(capacity);
-            self.free_at = now as f64 + waiting * self.gap;
+            self.free_at = self.free_at.min(now as f64 + self.gap);
         }
         if let Some(latency) = latency {
             self.latency.clone_from(latency);
         }
         self.fail = fail.unwrap_or(self.fail);
+        self.advance(now);
     }
 
-    /// A query arrives at `now`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "floats saturate; times are positive"
-    )]
+    /// A read arrives at `now`.
     pub fn ask(&mut self, now: Nanos, asker: T) {
-        if self.queue_max > 0 && self.queue(now) >= self.queue_max as u64 {
-            self.push(now, Answer::Refused, asker);
-            return;
-        }
-        let start = self.free_at.max(now as f64);
-        self.free_at = start + self.gap;
-        let service = sizes::draw(&self.latency, &mut self.random).max(0.0) * 1e9;
-        let done = (start + service) as Nanos;
+        self.advance(now);
+        self.reads_made += 1;
+        let read = self.reads_made;
+        self.reads.insert(
+            read,
+            Read {
+                asker,
+                open: self.scatter,
+                worst: Answer::Found,
+                late: 0,
+            },
+        );
         let deadline = now.saturating_add(self.timeout);
-        if done <= deadline {
-            let failed = self.fail > 0.0 && self.random.random_bool(self.fail);
-            self.push(done, if failed { Answer::Failed } else { Answer::Found }, asker);
-        } else {
-            self.push(deadline, Answer::GaveUp, asker);
-            if self.late_fill {
-                self.push(done, Answer::Late, asker);
+        for _ in 0..self.scatter {
+            let query = Query { read, deadline };
+            if self.waiting.is_empty() && self.free_at <= now as f64 {
+                self.serve(query, now as f64);
+            } else if self.queue_max > 0 && self.waiting.len() >= self.queue_max {
+                self.push(now, Answer::Refused, read);
+            } else {
+                self.waiting.push_back(query);
             }
         }
     }
 
-    fn push(&mut self, at: Nanos, answer: Answer, asker: T) {
-        self.order += 1;
-        self.pending.push(Reverse(Pending {
+    /// Gives turns, and lets clients give up, as far as time has come.
+    fn advance(&mut self, now: Nanos) {
+        loop {
+            let turn = (!self.waiting.is_empty()).then(|| nanos_up(self.free_at));
+            let deadline = self.waiting.get(self.gave_up).map(|query| query.deadline);
+            match (turn, deadline) {
+                (turn, Some(deadline)) if deadline <= now && turn.is_none_or(|turn| deadline < turn) => {
+                    self.give_up(deadline);
+                }
+                (Some(turn), _) if turn <= now => {
+                    if let Some(query) = self.take() {
+                        self.serve(query, self.free_at);
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// The first that still waits for its answer does so no longer.
+    fn give_up(&mut self, deadline: Nanos) {
+        let Some(query) = self.waiting.get(self.gave_up).copied() else {
+            return;
+        };
+        self.push(deadline, Answer::GaveUp, query.read);
+        if self.cancel {
+            self.waiting.remove(self.gave_up);
+        } else {
+            self.gave_up += 1;
+        }
+    }
+
+    /// Whose turn it is.
+    fn take(&mut self) -> Option<Query> {
+        match self.order {
+            QueueOrder::Fifo => {
+                self.gave_up = self.gave_up.saturating_sub(1);
+                self.waiting.pop_front()
+            }
+            QueueOrder::Lifo => {
+                let last = self.waiting.pop_back();
+                self.gave_up = self.gave_up.min(self.waiting.len());
+                last
+            }
+        }
+    }
+
+    /// Its turn comes at `start`, whether anybody still waits for it or not.
+    fn serve(&mut self, query: Query, start: f64) {
+        self.free_at = start + self.gap;
+        let service = sizes::draw(&self.latency, &mut self.random).max(0.0) * 1e9;
+        let done = nanos_up(start + service);
+        let given_up = query.deadline < nanos_up(start);
+        if done <= query.deadline {
+            let failed = self.fail > 0.0 && self.random.random_bool(self.fail);
+            let answer = if failed { Answer::Failed } else { Answer::Found };
+            self.push(done, answer, query.read);
+            return;
+        }
+        if !given_up {
+            self.push(query.deadline, Answer::GaveUp, query.read);
+        }
+        if self.late_fill {
+            self.push(done, Answer::Late, query.read);
+        }
+    }
+
+    fn push(&mut self, at: Nanos, answer: Answer, read: u64) {
+        self.answers_made += 1;
+        self.answers.push(Reverse(Answered {
             at,
-            order: self.order,
+            number: self.answers_made,
+            read,
             answer,
-            asker,
         }));
     }
 
     /// The next answer that has come by `now`.
     pub fn answered(&mut self, now: Nanos) -> Option<(T, Answer)> {
-        if self.pending.peek()?.0.at > now {
-            return None;
+        self.advance(now);
+        while self.answers.peek().is_some_and(|answer| answer.0.at <= now) {
+            let Reverse(Answered { read, answer, .. }) = self.answers.pop()?;
+            if let Some(told) = self.hear(read, answer) {
+                return Some(told);
+            }
         }
-        self.pending
-            .pop()
-            .map(|Reverse(pending)| (pending.asker, pending.answer))
+        None
+    }
+
+    /// One query's answer; the read's, if it was the last.
+    fn hear(&mut self, number: u64, answer: Answer) -> Option<(T, Answer)> {
+        let read = self.reads.get_mut(&number)?;
+        let asker = read.asker;
+        let answer = if answer == Answer::Late {
+            read.late = read.late.saturating_sub(1);
+            (read.late == 0).then_some(Answer::Late)
+        } else {
+            read.open -= 1;
+            read.late += u32::from(answer == Answer::GaveUp);
+            read.worst = read.worst.max(answer);
+            (read.open == 0).then_some(read.worst)
+        };
+        // A late answer is told only if nothing else went wrong; and nothing comes late unless it is of use.
+        let late_to_come = read.late > 0 && self.late_fill && !self.cancel && read.worst == Answer::GaveUp;
+        if read.open == 0 && !late_to_come {
+            self.reads.remove(&number);
+        }
+        answer.map(|answer| (asker, answer))
     }
 
     /// Queries per second; `None` is unlimited.
@@ -162,29 +268,39 @@ impl<T: Copy> BackingStore<T> {
         (self.gap > 0.0).then(|| 1e9 / self.gap)
     }
 
-    /// When the next answer comes.
+    /// Queries for one read.
     #[must_use]
-    pub fn next_at(&self) -> Option<Nanos> {
-        self.pending.peek().map(|pending| pending.0.at)
+    pub fn scatter(&self) -> u32 {
+        self.scatter
     }
 
-    /// Queries waiting for their turn at `now`.
+    /// When something happens next.
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "floats saturate"
-    )]
-    pub fn queue(&self, now: Nanos) -> u64 {
-        if self.gap == 0.0 {
-            0
-        } else {
-            ((self.free_at - now as f64) / self.gap).max(0.0) as u64
-        }
+    pub fn next_at(&self) -> Option<Nanos> {
+        let answer = self.answers.peek().map(|answer| answer.0.at);
+        let turn = (!self.waiting.is_empty()).then(|| nanos_up(self.free_at));
+        let deadline = self.waiting.get(self.gave_up).map(|query| query.deadline);
+        [answer, turn, deadline].into_iter().flatten().min()
+    }
+
+    /// Queries waiting for their turn when time was last told.
+    #[must_use]
+    pub fn queue(&self) -> u64 {
+        self.waiting.len() as u64
     }
 }
 
-/// Nanoseconds between completions; 0 is unlimited.
+/// Never before the time itself.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "floats saturate; times are positive"
+)]
+fn nanos_up(time: f64) -> Nanos {
+    time.ceil() as Nanos
+}
+
+/// Nanoseconds between two turns; 0 is unlimited.
 fn gap(capacity: f64) -> f64 {
     if capacity > 0.0 { 1e9 / capacity } else { 0.0 }
 }
@@ -193,104 +309,191 @@ fn gap(capacity: f64) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{Answer, BackingStore};
-    use crate::scenario::{BackendSpec, Distribution};
+    use super::Answer::{self, Failed, Found, GaveUp, Late, Refused};
+    use super::BackingStore;
+    use crate::scenario::{BackendSpec, Distribution, QueueOrder};
     use crate::workload::seed::stream;
-
-    fn store(capacity: f64, queue_max: usize, timeout_ms: u64, late_fill: bool) -> BackingStore<u32> {
-        let spec = BackendSpec {
-            capacity,
-            latency: Distribution::Fixed(0.005),
-            queue_max,
-            timeout: Duration::from_millis(timeout_ms),
-            late_fill,
-            fail: 0.0,
-        };
-        BackingStore::new(&spec, stream(1, "backend", 0))
-    }
 
     const MS: u64 = 1_000_000;
 
+    /// Takes 5 ms for an answer; clients wait so long.
+    fn spec(capacity: f64, timeout_ms: u64) -> BackendSpec {
+        BackendSpec {
+            capacity,
+            latency: Distribution::Fixed(0.005),
+            queue_max: 0,
+            queue_order: QueueOrder::Fifo,
+            timeout: Duration::from_millis(timeout_ms),
+            late_fill: false,
+            cancel: false,
+            scatter: 1,
+            fail: 0.0,
+        }
+    }
+
+    fn store(spec: &BackendSpec) -> BackingStore<u32> {
+        BackingStore::new(spec, stream(1, "backend", 0))
+    }
+
+    /// So many ask at the same moment.
+    fn asked_by(askers: u32, spec: &BackendSpec) -> BackingStore<u32> {
+        let mut store = store(spec);
+        (0..askers).for_each(|asker| store.ask(0, asker));
+        store
+    }
+
+    fn all(store: &mut BackingStore<u32>) -> Vec<(u32, Answer)> {
+        let mut heard = Vec::new();
+        while let Some(at) = store.next_at() {
+            heard.extend(std::iter::from_fn(|| store.answered(at)));
+        }
+        heard
+    }
+
     #[test]
     fn idle_it_takes_its_service_time_and_overloaded_it_keeps_its_capacity() {
-        let mut store = store(1000.0, 0, 10_000, false);
-        for asker in 0..2000 {
-            store.ask(0, asker);
-        }
-        assert_eq!(store.queue(0), 2000);
+        let mut store = asked_by(2000, &spec(1000.0, 10_000));
+        assert_eq!(store.queue(), 1999, "one has its turn");
         let mut answered = 0;
         for ms in 1..=1005 {
             while let Some((asker, answer)) = store.answered(ms * MS) {
-                assert_eq!((asker, answer), (answered, Answer::Found));
+                assert_eq!((asker, answer), (answered, Found));
                 answered += 1;
             }
         }
         // 1,000 a second, each 5 ms after its turn came.
         assert!((1000..=1001).contains(&answered), "{answered}");
-        assert_eq!(store.queue(1000 * MS), 1000);
+        assert!((993..=995).contains(&store.queue()), "{}", store.queue());
     }
 
     #[test]
     fn who_gives_up_leaves_the_query_in_the_queue() {
         for late_fill in [false, true] {
-            let mut store = store(10.0, 0, 150, late_fill);
-            for asker in 0..4 {
-                store.ask(0, asker);
-            }
-            let mut heard = Vec::new();
-            while let Some(answer) = store.answered(u64::MAX) {
-                heard.push(answer);
-            }
-            use Answer::{Found, GaveUp, Late};
+            let mut store = asked_by(
+                4,
+                &BackendSpec {
+                    late_fill,
+                    ..spec(10.0, 150)
+                },
+            );
             let mut expected = vec![(0, Found), (1, Found), (2, GaveUp), (3, GaveUp)];
+            store.answered(0);
+            let mut heard: Vec<_> = std::iter::from_fn(|| store.answered(160 * MS)).collect();
+            assert_eq!(heard, expected);
+            assert_eq!(store.queue(), 2, "the queue does not shrink because nobody waits");
+            heard.extend(all(&mut store));
             if late_fill {
                 expected.extend([(2, Late), (3, Late)]);
             }
             assert_eq!(heard, expected);
-            assert_eq!(
-                store.queue(0),
-                4,
-                "the queue does not shrink because nobody waits"
-            );
+            assert_eq!(store.queue(), 0);
+            store.ask(1_000 * MS, 9);
+            assert_eq!(store.answered(1_005 * MS), Some((9, Found)), "idle again");
         }
     }
 
     #[test]
-    fn a_change_holds_for_reads_asked_from_then_on() {
-        let mut store = store(1000.0, 0, 9_000, false);
-        for asker in 0..100 {
-            store.ask(0, asker);
-        }
-        store.change(0, Some(10.0), Some(&Distribution::Fixed(0.0)), Some(1.0));
-        assert_eq!(store.queue(0), 100, "who waits goes on waiting");
-        assert_eq!(store.capacity(), Some(10.0));
-        store.ask(0, 100);
-        let last = std::iter::from_fn(|| store.answered(u64::MAX)).last();
+    fn who_gives_up_may_take_the_query_back() {
+        let cancel = BackendSpec {
+            cancel: true,
+            ..spec(10.0, 150)
+        };
+        let mut store = asked_by(4, &cancel);
+        let heard: Vec<_> = std::iter::from_fn(|| store.answered(160 * MS)).collect();
+        assert_eq!(heard, [(0, Found), (1, Found), (2, GaveUp), (3, GaveUp)]);
+        assert_eq!(store.queue(), 0, "no turn is wasted on them");
+        store.ask(210 * MS, 9);
+        assert_eq!(store.answered(215 * MS), Some((9, Found)));
+    }
+
+    #[test]
+    fn the_last_who_came_may_be_the_first_to_be_served() {
+        let lifo = BackendSpec {
+            queue_order: QueueOrder::Lifo,
+            ..spec(10.0, 350)
+        };
+        let mut store = asked_by(5, &lifo);
+        // The first found it idle; of those who wait, the newest still has somebody waiting for it.
         assert_eq!(
-            last,
-            Some((100, Answer::GaveUp)),
-            "ten seconds of queue before it"
+            all(&mut store),
+            [(0, Found), (4, Found), (3, Found), (2, Found), (1, GaveUp)]
         );
-        store.ask(20_000 * MS, 101);
-        assert_eq!(store.answered(20_000 * MS), Some((101, Answer::Failed)));
+        let mut store = asked_by(3, &lifo);
+        assert_eq!(store.answered(5 * MS), Some((0, Found)));
+        store.ask(50 * MS, 7);
+        assert_eq!(
+            store.answered(105 * MS),
+            Some((7, Found)),
+            "before who came earlier"
+        );
+    }
+
+    #[test]
+    fn a_read_of_several_queries_has_its_answer_with_the_last_of_them() {
+        let scattered = BackendSpec {
+            scatter: 3,
+            ..spec(10.0, 1_000)
+        };
+        let mut store = asked_by(1, &scattered);
+        assert_eq!(store.answered(204 * MS), None, "two of three");
+        assert_eq!(store.answered(205 * MS), Some((0, Found)));
+        let narrow = BackendSpec {
+            queue_max: 1,
+            ..scattered.clone()
+        };
+        assert_eq!(all(&mut asked_by(1, &narrow)), [(0, Refused)], "one had no room");
+        let short = BackendSpec {
+            timeout: Duration::from_millis(150),
+            late_fill: true,
+            ..scattered
+        };
+        assert_eq!(all(&mut asked_by(1, &short)), [(0, GaveUp), (0, Late)]);
+    }
+
+    #[test]
+    fn a_change_holds_for_whoever_has_its_turn_from_then_on() {
+        let mut store = asked_by(101, &spec(1000.0, 9_000));
+        store.change(0, Some(10.0), Some(&Distribution::Fixed(0.0)), Some(1.0));
+        assert_eq!(store.queue(), 100, "who waits goes on waiting");
+        assert_eq!(store.capacity(), Some(10.0));
+        assert_eq!(
+            store.answered(5 * MS),
+            Some((1, Failed)),
+            "its turn came in the old order"
+        );
+        assert_eq!(store.answered(5 * MS), Some((0, Found)), "it had its turn before");
+        assert_eq!(store.answered(100 * MS), None);
+        assert_eq!(store.answered(101 * MS), Some((2, Failed)));
+        store.change(200 * MS, Some(0.0), None, Some(0.0));
+        assert_eq!(store.queue(), 0, "no limit, no queue");
+        assert_eq!(all(&mut store).len(), 98);
     }
 
     #[test]
     fn a_full_queue_refuses_at_once() {
-        let mut store = store(10.0, 2, 1000, false);
-        for asker in 0..3 {
-            store.ask(7, asker);
-        }
-        assert_eq!(store.answered(7), Some((2, Answer::Refused)));
+        let bounded = BackendSpec {
+            queue_max: 2,
+            ..spec(10.0, 1000)
+        };
+        let mut store = store(&bounded);
+        (0..4).for_each(|asker| store.ask(7, asker));
+        assert_eq!(
+            store.answered(7),
+            Some((3, Refused)),
+            "one has its turn, two wait"
+        );
         assert_eq!(store.answered(7), None);
     }
 
     #[test]
     fn without_a_capacity_there_is_no_queue() {
-        let mut store = store(0.0, 1, 1000, false);
-        for asker in 0..100 {
-            store.ask(0, asker);
-        }
+        let mut store = asked_by(
+            100,
+            &BackendSpec {
+                queue_max: 1,
+                ..spec(0.0, 1000)
+            },
+        );
         assert_eq!(store.next_at(), Some(5 * MS));
         let answered = std::iter::from_fn(|| store.answered(5 * MS)).count();
         assert_eq!(answered, 100);

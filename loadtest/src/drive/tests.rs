@@ -10,7 +10,7 @@ use super::lookaside::{Change, Lookaside, Map, Pace, Setup};
 use super::shell::testing::Bench;
 use super::source::Source;
 use crate::measure::recorder::Recorder;
-use crate::scenario::{Arrival, BackendSpec, Distribution, Fill, Mix};
+use crate::scenario::{Arrival, BackendSpec, Distribution, Fill, Mix, QueueOrder, Retries};
 use crate::workload::arrival::Schedule;
 use crate::workload::keyspace::KeySpace;
 use crate::workload::popularity::Popularity;
@@ -107,6 +107,9 @@ fn backend() -> BackendSpec {
         capacity: 0.0,
         latency: Distribution::Fixed(0.0),
         queue_max: 0,
+        queue_order: QueueOrder::Fifo,
+        cancel: false,
+        scatter: 1,
         timeout: Duration::from_secs(1),
         late_fill: false,
         fail: 0.0,
@@ -119,10 +122,14 @@ fn client(source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
 }
 
 fn client_that(fill: Fill, backend: &BackendSpec, source: Source, keys: KeySpace, pace: Pace) -> Lookaside {
+    Lookaside::new(setup(fill, backend, source, keys, pace))
+}
+
+fn setup(fill: Fill, backend: &BackendSpec, source: Source, keys: KeySpace, pace: Pace) -> Setup {
     let owners = (0..keys.len())
         .map(|key| u16::try_from(key % 2).unwrap())
         .collect();
-    Lookaside::new(Setup {
+    Setup {
         source,
         keys: Arc::new(keys),
         map: Map {
@@ -139,7 +146,12 @@ fn client_that(fill: Fill, backend: &BackendSpec, source: Source, keys: KeySpace
         lone_from: u32::MAX,
         recorder: Recorder::new(1000),
         random: stream(1, "ttl", 0),
-    })
+        retries: Retries {
+            max: 0,
+            backoff: Duration::ZERO,
+            budget: None,
+        },
+    }
 }
 
 fn keys(count: u32) -> KeySpace {
@@ -426,6 +438,57 @@ fn of_a_herd_one_client_asks_the_backing_store_under_a_lease_and_all_without() {
     let plain = herd(Fill::Lookaside);
     // 1 + rate x fetch time.
     assert!(plain.backend_reads.abs_diff(101) <= 2, "{}", plain.backend_reads);
+}
+
+/// Reads and errors of 1,000 misses of a backing store that fails each.
+fn retried(max: u8, budget: Option<f64>) -> (u64, u64) {
+    let space = keys(1_000);
+    let rows: Vec<Row> = (0..1_000).map(|key| get(key, &space)).collect();
+    let failing = BackendSpec {
+        fail: 1.0,
+        ..backend()
+    };
+    let mut setup = setup(
+        Fill::Lookaside,
+        &failing,
+        replay(&rows),
+        space,
+        Pace::Closed { window: 4 },
+    );
+    setup.retries = Retries {
+        max,
+        backoff: Duration::from_millis(1),
+        budget,
+    };
+    let mut core = Lookaside::new(setup);
+    core.start(Pace::Closed { window: 4 }, 0);
+    core.set_mark(u64::MAX);
+    let mut bench = Bench::new(core, 3);
+    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    let mut now = 0;
+    while !bench.core.idle() {
+        assert!(now < 60_000 * MS, "never at rest");
+        now += MS;
+        for (line, bytes) in bench.pump(now).iter().enumerate() {
+            let reply = fakes[line].answer(bytes);
+            bench.hear(line, &reply, now);
+        }
+    }
+    let totals = bench.core.recorder.totals();
+    (totals.backend_reads, totals.errors)
+}
+
+#[test]
+fn who_asks_again_multiplies_the_load_unless_it_has_a_budget() {
+    assert_eq!(retried(0, None), (1_000, 1_000));
+    assert_eq!(
+        retried(2, None),
+        (3_000, 1_000),
+        "each three times, and then an error"
+    );
+    let (reads, errors) = retried(2, Some(0.1));
+    assert!((1_095..=1_100).contains(&reads), "a tenth on top: {reads}");
+    assert_eq!(errors, 1_000);
 }
 
 #[test]

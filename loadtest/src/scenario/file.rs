@@ -161,7 +161,7 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     let seed = table.integer("seed", 0, u64::MAX >> 1)?.unwrap_or(1);
     let cluster = sections::cluster(table.table("cluster", "[cluster]")?, overrides.allow_remote)?;
     let workload = workload::workload(table.table("workload", "[workload]")?, folder)?;
-    let load = sections::load(table.table("load", "[load]")?)?;
+    let load = sections::load(table.table("load", "[load]")?, &workload)?;
     let backend = sections::backend(table.table("backend", "[backend]")?)?;
     let check = sections::check(table.table("check", "[check]")?)?;
     let search = match table.is_written("search") {
@@ -511,13 +511,17 @@ impl Scenario {
         let super::LoadMode::Open { rate, .. } = self.load.mode else {
             return None;
         };
+        // How fast a trace goes is known once it has been read.
+        let rate = self.workload.popularity.speed().is_none().then_some(rate);
         self.phases
             .iter()
             .try_fold(Duration::ZERO, |sum, phase| match phase.length {
                 PhaseLength::Time(length) => Some(sum + length),
                 PhaseLength::UntilSteady { max, .. } => Some(sum + max),
                 #[expect(clippy::cast_precision_loss, reason = "request counts are far below 2^53")]
-                PhaseLength::Requests(count) => Some(sum + Duration::from_secs_f64(count as f64 / rate)),
+                PhaseLength::Requests(count) => {
+                    rate.map(|rate| sum + Duration::from_secs_f64(count as f64 / rate))
+                }
                 PhaseLength::TraceEnd => None,
             })
     }

@@ -182,6 +182,17 @@ pub enum Popularity {
     Trace(TraceSpec),
 }
 
+impl Popularity {
+    /// How fast a trace's own times are gone through, if they are.
+    #[must_use]
+    pub fn speed(&self) -> Option<f64> {
+        match self {
+            Self::Trace(trace) => trace.speed,
+            Self::Uniform | Self::Zipf { .. } | Self::Hotspot { .. } | Self::Latest { .. } => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSpec {
     pub source: TraceSource,
@@ -189,6 +200,10 @@ pub struct TraceSpec {
     pub limit: Option<u64>,
     /// Start again from the top when the rows run out.
     pub repeat: bool,
+    /// Every row so many times, each under a key of its own.
+    pub amplify: u32,
+    /// The open loop's arrivals are the trace's own, so many times as fast; `None` leaves them to `[load]`.
+    pub speed: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -278,6 +293,7 @@ pub struct Load {
     pub timeout: Duration,
     /// Open loop only: arrivals beyond this many unanswered requests are dropped and counted.
     pub max_in_flight: usize,
+    pub retries: Retries,
     pub threads: usize,
 }
 
@@ -305,12 +321,38 @@ pub struct BackendSpec {
     pub latency: Distribution,
     /// Waiting queries at most; beyond it a query fails at once. 0 is unbounded.
     pub queue_max: usize,
+    pub queue_order: QueueOrder,
     /// The client gives up after this long.
     pub timeout: Duration,
     /// Fill the cache from an answer that came after the client gave up.
     pub late_fill: bool,
-    /// Share of the reads that fail.
+    /// A client that gives up takes its query out of the queue.
+    pub cancel: bool,
+    /// Queries for each read; it is answered when the last of them is.
+    pub scatter: u32,
+    /// Share of the queries that fail.
     pub fail: f64,
+}
+
+/// Whose turn it is of those who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueOrder {
+    /// Who came first.
+    Fifo,
+    /// Who came last: the one most likely to be still waiting for the answer.
+    Lifo,
+}
+
+/// What a client does when the backing store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retries {
+    /// Times it asks again.
+    pub max: u8,
+    /// After so long.
+    pub backoff: Duration,
+    /// Retries at most, as a share of the reads asked for the first time; `None` is no limit.
+    pub budget: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use super::reader::{Amounts, Table, as_string};
 use super::tree::{Node, Value};
 use super::{
     Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Load, LoadMode, NodeSpec,
-    OnNodeDown, RouterSpec, Search,
+    OnNodeDown, QueueOrder, Retries, RouterSpec, Search, Workload,
 };
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -230,7 +230,7 @@ fn router(node: &Node) -> Result<Option<RouterSpec>> {
     Ok(Some(RouterSpec { threads, args }))
 }
 
-pub(super) fn load(mut table: Table<'_>) -> Result<Load> {
+pub(super) fn load(mut table: Table<'_>, workload: &Workload) -> Result<Load> {
     #[derive(Clone, Copy)]
     enum Loop {
         Open,
@@ -245,6 +245,26 @@ pub(super) fn load(mut table: Table<'_>) -> Result<Load> {
         &[("poisson", Arrival::Poisson), ("constant", Arrival::Constant)],
     )?;
     let pipeline = table.count("pipeline", 1, 1_024)?;
+    if workload.popularity.speed().is_some() {
+        let refuse = |table: &Table<'_>, key: &'static str, expected: &str| {
+            let message = format!("`{key}` does not go with the `speed` of a trace");
+            Err(Diagnostic::new(&table.place(key), message, expected))
+        };
+        for key in ["rate", "arrival"] {
+            if table.is_written(key) {
+                return refuse(&table, key, "expected the trace's own times, or no `speed`");
+            }
+        }
+        if matches!(mode, Loop::Closed) {
+            return refuse(&table, "mode", "expected mode = \"open\", or no `speed`");
+        }
+        if workload.multiget > 1 {
+            return Err(table.error(
+                "`multiget` does not go with the `speed` of a trace",
+                "expected multiget = 1, or no `speed`",
+            ));
+        }
+    }
     let mode = match mode {
         Loop::Open => {
             if pipeline.is_some() {
@@ -279,6 +299,7 @@ pub(super) fn load(mut table: Table<'_>) -> Result<Load> {
     let timeout = table.time("timeout")?.unwrap_or(Duration::from_millis(250));
     let max_in_flight = table.count("max_in_flight", 1, 1_000_000)?.unwrap_or(4_096);
     let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
+    let retries = retries(table.table("retries", "`retries`")?)?;
     if timeout.is_zero() {
         return Err(Diagnostic::new(
             &table.place("timeout"),
@@ -292,7 +313,21 @@ pub(super) fn load(mut table: Table<'_>) -> Result<Load> {
         connections,
         timeout,
         max_in_flight,
+        retries,
         threads,
+    })
+}
+
+/// `{ max = 2, backoff = "10ms", budget = 0.2 }`.
+fn retries(mut table: Table<'_>) -> Result<Retries> {
+    let max = table.count("max", 0, 100)?.unwrap_or(0);
+    let backoff = table.time("backoff")?.unwrap_or(Duration::from_millis(10));
+    let budget = table.number("budget", 0.0, 100.0)?;
+    table.finish()?;
+    Ok(Retries {
+        max: u8::try_from(max).unwrap_or(u8::MAX),
+        backoff,
+        budget,
     })
 }
 
@@ -303,17 +338,25 @@ pub(super) fn backend(mut table: Table<'_>) -> Result<BackendSpec> {
         .unwrap_or(Distribution::Exponential { mean: 0.002 });
     let mut queue = table.table("queue", "`queue`")?;
     let queue_max = queue.count("max", 0, 10_000_000)?.unwrap_or(0);
+    let queue_order = queue
+        .word("order", &[("fifo", QueueOrder::Fifo), ("lifo", QueueOrder::Lifo)])?
+        .unwrap_or(QueueOrder::Fifo);
     queue.finish()?;
     let timeout = table.time("timeout")?.unwrap_or(Duration::from_secs(1));
     let late_fill = table.boolean("late_fill")?.unwrap_or(false);
+    let cancel = table.boolean("cancel")?.unwrap_or(false);
+    let scatter = table.count("scatter", 1, 1_000)?.unwrap_or(1);
     let fail = table.number("fail", 0.0, 1.0)?.unwrap_or(0.0);
     table.finish()?;
     Ok(BackendSpec {
         capacity,
         latency,
         queue_max,
+        queue_order,
         timeout,
         late_fill,
+        cancel,
+        scatter: u32::try_from(scatter).unwrap_or(1),
         fail,
     })
 }

@@ -200,7 +200,7 @@ fn flags_are_shown_without_line_numbers() {
         "
 --set: unknown key `raet` in [load]
   > | load.raet=5000
-    |      ^^^^ did you mean `rate`? expected one of: arrival, connections, max_in_flight, mode, pipeline, rate, threads, timeout",
+    |      ^^^^ did you mean `rate`? expected one of: arrival, connections, max_in_flight, mode, pipeline, rate, retries, threads, timeout",
     );
     refused_with(
         HEAD,
@@ -288,6 +288,29 @@ fn time_scale_shrinks_phases_event_times_and_ttls_together() {
         scenario.workload.ttl.as_ref().unwrap().base,
         Duration::from_secs(30)
     );
+}
+
+#[test]
+fn a_trace_has_its_own_times_or_those_of_the_load() {
+    let trace = |more: &str, load: &str| {
+        format!(
+            "{HEAD}[workload]\npopularity = {{ dist = \"trace\", file = \"builtin:twitter-c52\"{more} }}\n[load]\n{load}"
+        )
+    };
+    let scenario = accepted(&trace(", speed = 10, amplify = 3", ""));
+    assert_eq!(scenario.workload.popularity.speed(), Some(10.0));
+    let again = accepted(&scenario.to_toml());
+    assert_eq!(again.workload, scenario.workload, "what is written reads back");
+    for (load, word) in [("rate = 5\n", "`rate`"), ("mode = \"closed\"\n", "`mode`")] {
+        let error = from_text("t.toml", &trace(", speed = 10", load), &Overrides::default())
+            .expect_err("two masters")
+            .to_string();
+        assert!(
+            error.contains(word) && error.contains("`speed` of a trace"),
+            "{error}"
+        );
+        accepted(&trace("", load));
+    }
 }
 
 #[test]

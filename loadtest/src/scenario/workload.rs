@@ -11,6 +11,12 @@ use super::{Distribution, Fill, Mix, Popularity, TraceSource, TraceSpec, Ttl, Wo
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
+/// Keys of their own for every row of a trace.
+const AMPLIFY_MAX: usize = 10_000;
+/// A trace of a day in a month, or in a tenth of a second.
+const SPEED_MIN: f64 = 0.01;
+const SPEED_MAX: f64 = 1e6;
+
 /// Sums of shares may miss 1 by this much before they are refused.
 const SHARES_SLACK: f64 = 1e-6;
 
@@ -140,10 +146,14 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
             };
             let limit = table.integer("limit", 1, u64::MAX >> 1)?;
             let repeat = table.boolean("loop")?.unwrap_or(false);
+            let amplify = table.count("amplify", 1, AMPLIFY_MAX)?.unwrap_or(1);
+            let speed = table.number("speed", SPEED_MIN, SPEED_MAX)?;
             Popularity::Trace(TraceSpec {
                 source,
                 limit,
                 repeat,
+                amplify: u32::try_from(amplify).unwrap_or(1),
+                speed,
             })
         }
     };

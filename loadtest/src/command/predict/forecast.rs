@@ -9,8 +9,8 @@ use crate::conduct::build::{Prepared, prepare};
 use crate::measure::outcome::{Prediction, ratio};
 use crate::measure::theory::{ColdCurve, Mixture, STEP};
 use crate::scenario::{
-    Action, ClusterSpec, LoadMode, MatrixCase, Memory, Moment, NodeRef, Offset, OnNodeDown, PhaseKind,
-    PhaseLength, Scenario, WarmUp,
+    Action, ClusterSpec, MatrixCase, Memory, Moment, NodeRef, Offset, OnNodeDown, PhaseKind, PhaseLength,
+    Scenario, WarmUp,
 };
 use crate::workload::trace::Op;
 
@@ -127,10 +127,7 @@ struct Theory<'a> {
 
 impl Theory<'_> {
     fn rate(&self) -> Option<f64> {
-        match self.scenario.load.mode {
-            LoadMode::Open { rate, .. } => Some(rate),
-            LoadMode::Closed { .. } => None,
-        }
+        self.prepared.rate(self.scenario)
     }
 
     /// Requests in `time`.
@@ -339,8 +336,15 @@ impl Theory<'_> {
             lost
         };
         let (cold_share, request_fraction) = self.cold_share(&before, members, &lost, &weights)?;
+        // Every node of a replicated pool has every key: what one loses the others have.
+        let spared = self.scenario.cluster.replicated && lost.len() < before.names.len();
+        let (cold_share, request_fraction) = match spared {
+            true => (0.0, 0.0),
+            false => (cold_share, request_fraction),
+        };
+        let stays_cold = stays_cold && !spared;
         let (old, new) = (before.topology(), members.topology());
-        let formula = (old != new).then(|| cluster::predict::remapped(&old, &new));
+        let formula = (old != new && !spared).then(|| cluster::predict::remapped(&old, &new));
         let warm = self
             .warm(position, baseline)
             .ok_or("no get comes before the event: nothing to predict from")?;
@@ -587,6 +591,17 @@ mod tests {
         );
         assert!(off.prediction.first_1k.unwrap() > 0.8 * off.warm);
         assert!(off.prediction.first_1k < off.prediction.first_5k);
+    }
+
+    #[test]
+    fn a_replica_that_is_lost_takes_no_key_along_and_a_flush_takes_all() {
+        let base = "name = \"t\"\nextends = \"builtin:replica-loss\"\n";
+        let text = format!("{base}[[event]]\nat = \"back+20s\"\ndo = \"flush\"\n");
+        let shares: Vec<(f64, bool)> = forecasts(&text)
+            .iter()
+            .map(|forecast| (forecast.cold_share, forecast.stays_cold))
+            .collect();
+        assert_eq!(shares, [(0.0, false), (1.0, false)]);
     }
 
     #[test]

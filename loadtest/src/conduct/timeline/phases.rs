@@ -13,7 +13,7 @@ impl<'a> Run<'a> {
     pub(super) async fn drive(&mut self) {
         let start = self.shell.now();
         self.shell.with(|core, now| {
-            core.start(pace(self.scenario, now), now);
+            core.start(pace(self.scenario, self.prepared, now), now);
         });
         let mut pending: Vec<&Event> = self.scenario.events.iter().collect();
         for phase in 0..self.scenario.phases.len() {

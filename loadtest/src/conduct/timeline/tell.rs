@@ -28,7 +28,7 @@ impl Run<'_> {
         }
         let now = self.shell.now();
         self.shell.with(|core, _| {
-            let queue = core.backend_queue(now);
+            let queue = core.backend_queue();
             core.recorder.finish(now, queue);
         });
         self.close_last_event().await;

@@ -64,26 +64,38 @@ impl Lookaside {
     }
 
     pub(super) fn ask(&mut self, now: Nanos, key: u32, why: Why) {
-        self.recorder.backend_read(now);
         let KeyState { value_len, ttl, .. } = self.states[key as usize];
-        self.backing.ask(
-            now,
-            BackingTicket(Asker {
-                key,
-                value_len,
-                ttl,
-                why,
-            }),
-        );
+        let asker = Asker {
+            key,
+            value_len,
+            ttl,
+            why,
+            tries: 0,
+        };
+        self.ask_for(now, asker);
+    }
+
+    fn ask_for(&mut self, now: Nanos, asker: Asker) {
+        self.retrying.asked(asker.tries);
+        for _ in 0..self.backing.scatter() {
+            self.recorder.backend_read(now);
+        }
+        self.backing.ask(now, BackingTicket(asker));
     }
 
     /// What the backing store had to say by now.
     pub(super) fn hear_backing(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
+        while let Some(asker) = self.retrying.due(now) {
+            self.ask_for(now, asker);
+        }
         while let Some((BackingTicket(asker), answer)) = self.backing.answered(now) {
             match answer {
                 Answer::Found => self.recorder.count(|totals| totals.backend_done += 1),
                 Answer::GaveUp | Answer::Refused | Answer::Failed => {
                     self.recorder.count(|totals| totals.backend_timeouts += 1);
+                    if self.retrying.again(now, asker) {
+                        continue;
+                    }
                     self.recorder.error(answer == Answer::GaveUp);
                 }
                 Answer::Late => {}

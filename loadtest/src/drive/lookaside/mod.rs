@@ -8,6 +8,7 @@
 mod hear;
 mod history;
 mod orders;
+mod retry;
 mod send;
 
 use std::collections::{HashMap, VecDeque};
@@ -15,6 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use self::history::History;
+use self::retry::Retrying;
 use super::backing_store::BackingStore;
 use super::pipe::{Done, Failure};
 use super::shell::{At, Core, Wires};
@@ -22,7 +24,7 @@ use super::source::{Request, Source};
 use crate::measure::miss_reason::Home;
 use crate::measure::recorder::{GetEnd, Recorder, Timing};
 use crate::measure::theory::Mixture;
-use crate::scenario::{Fill, Ttl};
+use crate::scenario::{Fill, Retries, Ttl};
 use crate::workload::arrival::{Nanos, Schedule};
 use crate::workload::keyspace::KeySpace;
 use crate::workload::seed::Random;
@@ -112,6 +114,8 @@ struct Asker {
     value_len: u32,
     ttl: Option<u32>,
     why: Why,
+    /// How often it was asked for before.
+    tries: u8,
 }
 
 /// What happens with the backing store's answer.
@@ -195,6 +199,8 @@ pub struct Setup {
     /// Every key keeps its value length for the whole run, so that it can be checked.
     pub lens_fixed: bool,
     pub backing: BackingStore<BackingTicket>,
+    /// What follows when the backing store does not answer.
+    pub retries: Retries,
     /// How long a client waits for the backing store, or for another client's fill.
     pub patience: Nanos,
     /// Keys from this number on are asked for once: see [`crate::drive::source::Lone`].
@@ -218,6 +224,7 @@ pub struct Lookaside {
     multiget: usize,
     lens_fixed: bool,
     backing: BackingStore<BackingTicket>,
+    retrying: Retrying,
     pub recorder: Recorder,
     random: Random,
     codec: Codec,
@@ -260,6 +267,7 @@ impl Lookaside {
             multiget: setup.multiget,
             lens_fixed: setup.lens_fixed,
             backing: setup.backing,
+            retrying: Retrying::new(&setup.retries),
             recorder: setup.recorder,
             random: setup.random,
             codec: Codec::new(),
@@ -426,7 +434,7 @@ impl Core for Lookaside {
     }
 
     fn pump(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
-        let queue = self.backing.queue(now);
+        let queue = self.backing.queue();
         self.recorder.tick(now, queue);
         loop {
             self.hear_backing(now, wires);
@@ -471,7 +479,7 @@ impl Core for Lookaside {
             Pace::Open { .. } | Pace::Closed { .. } => None,
         };
         let retry = self.retries.front().map(|(at, _)| *at);
-        [arrival, retry, self.backing.next_at()]
+        [arrival, retry, self.backing.next_at(), self.retrying.next_at()]
             .into_iter()
             .flatten()
             .min()

@@ -177,7 +177,7 @@ impl Lookaside {
 
     /// Reads waiting at the backing store.
     #[must_use]
-    pub fn backend_queue(&self, now: Nanos) -> u64 {
-        self.backing.queue(now)
+    pub fn backend_queue(&self) -> u64 {
+        self.backing.queue()
     }
 }

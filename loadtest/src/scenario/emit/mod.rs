@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 use super::quantity::{bytes_text, distribution_text, time_text};
 use super::{
     Arrival, ClusterMode, Event, Fill, LoadMode, Matrix, Offset, OnNodeDown, Phase, PhaseKind, PhaseLength,
-    Popularity, Scenario, TraceSource,
+    Popularity, QueueOrder, Scenario, TraceSource,
 };
 
 impl Scenario {
@@ -178,6 +178,10 @@ impl Scenario {
                     line(out, "limit", limit);
                 }
                 line(out, "loop", trace.repeat);
+                line(out, "amplify", trace.amplify);
+                if let Some(speed) = trace.speed {
+                    line(out, "speed", format_args!("{speed:?}"));
+                }
             }
         }
     }
@@ -186,6 +190,10 @@ impl Scenario {
         let load = &self.load;
         out.push_str("\n[load]\n");
         match load.mode {
+            // The trace's own times need no word here.
+            LoadMode::Open { .. } if self.workload.popularity.speed().is_some() => {
+                line(out, "mode", quoted("open"));
+            }
             LoadMode::Open { rate, arrival } => {
                 line(out, "mode", quoted("open"));
                 line(out, "rate", format_args!("{rate:?}"));
@@ -206,6 +214,16 @@ impl Scenario {
         line(out, "connections", load.connections);
         line(out, "timeout", quoted(&time_text(load.timeout)));
         line(out, "max_in_flight", load.max_in_flight);
+        let budget = load
+            .retries
+            .budget
+            .map_or_else(String::new, |budget| format!(", budget = {budget:?}"));
+        let (max, backoff) = (load.retries.max, quoted(&time_text(load.retries.backoff)));
+        line(
+            out,
+            "retries",
+            format_args!("{{ max = {max}, backoff = {backoff}{budget} }}"),
+        );
         line(out, "threads", load.threads);
         let backend = &self.backend;
         out.push_str("\n[backend]\n");
@@ -215,9 +233,19 @@ impl Scenario {
             "latency",
             quoted(&distribution_text(&backend.latency, seconds)),
         );
-        line(out, "queue", format_args!("{{ max = {} }}", backend.queue_max));
+        let order = match backend.queue_order {
+            QueueOrder::Fifo => "fifo",
+            QueueOrder::Lifo => "lifo",
+        };
+        line(
+            out,
+            "queue",
+            format_args!("{{ max = {}, order = {} }}", backend.queue_max, quoted(order)),
+        );
         line(out, "timeout", quoted(&time_text(backend.timeout)));
         line(out, "late_fill", backend.late_fill);
+        line(out, "cancel", backend.cancel);
+        line(out, "scatter", backend.scatter);
         line(out, "fail", format_args!("{:?}", backend.fail));
         out.push_str("\n[check]\n");
         line(out, "sample_keys", self.check.sample_keys);

@@ -3,6 +3,7 @@
 //! A row has a time in seconds from the start (fractions allowed), a key (any text a memcached key may be), a size, an
 //! op (one of `get set delete` and their memcached relatives; a get where there is none) and a TTL in seconds (0: never).
 
+mod amplify;
 mod columns;
 
 use std::fs::File;
@@ -71,6 +72,8 @@ pub enum TraceError {
     },
     #[error("{file}:{line}: {what}")]
     Row { file: String, line: u64, what: String },
+    #[error("{file}: cannot be amplified: {what}")]
+    Amplify { file: String, what: String },
     #[error("{file}: no rows")]
     Empty { file: String },
 }

@@ -1,10 +1,16 @@
 //! When requests are meant to start. Intended times are data, not a side effect of sending: a generator that falls
 //! behind falls behind the schedule, and the schedule tells by how much.
 
+mod traced;
+
+use std::sync::Arc;
+
 use rand_distr::{Distribution as _, Exp1};
 
+pub use self::traced::Traced;
 use super::seed::Random;
 use super::sizes::draw;
+use super::trace::Row;
 use crate::scenario::{Arrival, Distribution};
 
 /// Nanoseconds since the start of the run.
@@ -19,6 +25,8 @@ pub enum Gaps {
         shape: Distribution,
         mean: f64,
     },
+    /// As a trace has them.
+    Traced(Traced),
 }
 
 impl Gaps {
@@ -71,6 +79,25 @@ impl Schedule {
         schedule
     }
 
+    /// The times of a trace's rows, `speed` times as fast, the first at 0; `None` if they have none.
+    #[must_use]
+    pub fn traced(rows: Arc<[Row]>, speed: f64, random: Random) -> Option<Self> {
+        let traced = Traced::new(rows)?;
+        Some(Self {
+            mean_gap: traced.mean_ms() * 1e6 / speed,
+            gaps: Gaps::Traced(traced),
+            random,
+            next: 0.0,
+        })
+    }
+
+    /// The same, so much later.
+    #[must_use]
+    pub fn starting_at(mut self, start: Nanos) -> Self {
+        self.next += start as f64;
+        self
+    }
+
     /// The next intended start.
     #[must_use]
     #[expect(
@@ -101,13 +128,14 @@ impl Schedule {
     }
 
     fn gap(&mut self) -> f64 {
-        match &self.gaps {
+        match &mut self.gaps {
             Gaps::Arrival(Arrival::Constant) => self.mean_gap,
             Gaps::Arrival(Arrival::Poisson) => {
                 let unit: f64 = Exp1.sample(&mut self.random);
                 self.mean_gap * unit
             }
-            Gaps::Drawn { shape, mean } => (self.mean_gap * draw(shape, &mut self.random) / mean).max(0.0),
+            Gaps::Traced(traced) => self.mean_gap * traced.next_gap(),
+            Gaps::Drawn { shape, mean } => (self.mean_gap * draw(shape, &mut self.random) / *mean).max(0.0),
         }
     }
 }
