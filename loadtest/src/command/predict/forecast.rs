@@ -596,12 +596,15 @@ mod tests {
     #[test]
     fn a_replica_that_is_lost_takes_no_key_along_and_a_flush_takes_all() {
         let base = "name = \"t\"\nextends = \"builtin:replica-loss\"\n";
-        let text = format!("{base}[[event]]\nat = \"back+20s\"\ndo = \"flush\"\n");
-        let shares: Vec<(f64, bool)> = forecasts(&text)
-            .iter()
-            .map(|forecast| (forecast.cold_share, forecast.stays_cold))
-            .collect();
-        assert_eq!(shares, [(0.0, false), (1.0, false)]);
+        let shares = |text: &str| -> Vec<(f64, bool)> {
+            let told = forecasts(text);
+            told.iter()
+                .map(|forecast| (forecast.cold_share, forecast.stays_cold))
+                .collect()
+        };
+        assert_eq!(shares(base), [(0.0, false)]);
+        let flushed = format!("{base}[[event]]\nat = \"back+20s\"\ndo = \"flush\"\n");
+        assert_eq!(shares(&flushed), [(1.0, false)]);
     }
 
     #[test]
