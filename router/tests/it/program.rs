@@ -47,7 +47,7 @@ fn what_cannot_be_served_is_one_line_and_exit_code_2() {
         (&["-c", &file, "--check"], "route: unknown pool \"A\""),
         (&["-c", &missing], "none.json: cannot read"),
         (
-            &["--sharded", "a:1", "-l", "192.0.2.1", "-p", "0"],
+            &["--sharded", "127.0.0.1:1", "-l", "192.0.2.1", "-p", "0"],
             "cannot listen on 192.0.2.1:0",
         ),
     ] {
