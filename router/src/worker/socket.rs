@@ -1,11 +1,13 @@
 //! A stream socket, TCP or unix, read and written by polling. Knows nothing of what is said over it.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::tls::Session;
@@ -31,27 +33,66 @@ pub(crate) enum Read {
     Pending,
 }
 
+/// What one system call received; nothing if there was nothing.
+#[derive(Default)]
+struct Received(Option<usize>);
+
+impl Received {
+    /// Reads once. A read that leaves room has emptied the socket, and is told to the runtime as one that would block.
+    ///
+    /// The calls here are the system's and nothing around them: the C library's makes each a point where the thread may
+    /// be cancelled, which costs more than what is done in user space besides.
+    fn take(&mut self, socket: impl AsFd, buffer: &mut [u8]) -> io::Result<()> {
+        let room = buffer.len();
+        let (length, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+        self.0 = Some(length);
+        if length == 0 || length == room {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+}
+
+/// Writes once.
+fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
+}
+
 impl Socket {
     /// Reads into `buffer`, which must not be empty.
     ///
     /// A read that does not fill the buffer has emptied the socket: the next call would only cost a system call to
     /// learn it, so the waker is set instead.
     pub(crate) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<Read> {
+        let mut received = Received::default();
+        let tried = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || received.take(&*stream, buffer)),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || received.take(&*stream, buffer)),
+            Self::Tls(session) => return Self::read_session(session, cx, buffer),
+        };
+        match tried {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        match received.0 {
+            Some(length) => self.after(cx, length, length == buffer.len()),
+            // Nothing came: to be woken when something does, unless that is now.
+            None => self.wait(cx, Read::Pending, Read::Full(0)),
+        }
+    }
+
+    fn read_session(session: &mut Session, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<Read> {
         let mut into = ReadBuf::new(buffer);
-        let polled = match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut into),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut into),
-            Self::Tls(session) => session.poll_read(cx, &mut into),
-        };
-        let length = match polled {
-            Poll::Pending => return Ok(Read::Pending),
-            Poll::Ready(result) => {
-                result?;
-                into.filled().len()
-            }
-        };
-        let full = into.remaining() == 0;
-        self.after(cx, length, full)
+        match session.poll_read(cx, &mut into) {
+            Poll::Pending => Ok(Read::Pending),
+            // What the socket has is not what the session has: only another read tells.
+            Poll::Ready(result) => result.map(|()| match into.filled().len() {
+                0 => Read::Eof,
+                length => Read::Full(length),
+            }),
+        }
     }
 
     /// The same, behind what `buffer` already holds, into its spare room.
@@ -78,15 +119,20 @@ impl Socket {
         if full {
             return Ok(Read::Full(length));
         }
+        self.wait(cx, Read::Drained(length), Read::Full(length))
+    }
+
+    /// Has the socket wake its owner: `then` if that is to come, `now` if there is something to read already.
+    fn wait(&mut self, cx: &mut Context<'_>, then: Read, now: Read) -> io::Result<Read> {
         let ready = match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
             // What the socket has is not what the session has: only another read tells.
-            Self::Tls(_) => return Ok(Read::Full(length)),
+            Self::Tls(_) => return Ok(now),
         };
         match ready {
-            Poll::Pending => Ok(Read::Drained(length)),
-            Poll::Ready(result) => result.map(|()| Read::Full(length)),
+            Poll::Pending => Ok(then),
+            Poll::Ready(result) => result.map(|()| now),
         }
     }
 
@@ -131,8 +177,8 @@ impl Socket {
     /// A socket that takes bytes, as it nearly always does, is written to without arranging to be woken.
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, || send(&*stream, bytes)),
+            Self::Unix(stream) => stream.try_io(Interest::WRITABLE, || send(&*stream, bytes)),
             Self::Tls(session) => return session.poll_write(cx, bytes),
         };
         match written {
