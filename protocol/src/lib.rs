@@ -25,7 +25,8 @@
 //!                     }
 //!                     output.extend_from_slice(encode::response::END);
 //!                 }
-//!                 other => unimplemented!("{other:?}"),
+//!                 // Commands this server does not have.
+//!                 _ => output.extend_from_slice(encode::response::ERROR),
 //!             }
 //!             consumed
 //!         }
