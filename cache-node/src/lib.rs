@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 mod connection;
 mod counters;
+mod cpu;
 pub mod embedded;
 mod execute;
 mod feed;
