@@ -145,7 +145,7 @@ impl Node {
             memory_limit_bytes: AtomicU64::new(config.memory_limit_bytes),
             watchers,
             prefixes: Prefixes::new(config.detail_enabled, config.prefix_delimiter),
-            crawler_enabled: AtomicBool::new(true),
+            crawler_enabled: AtomicBool::new(config.crawler_enabled),
             verbosity: AtomicU8::new(config.verbosity),
             idle_kicks: AtomicU64::new(0),
             doors_shut: AtomicUsize::new(0),

@@ -65,7 +65,7 @@ impl Jitter {
 #[cfg(test)]
 mod tests {
     use rand::rngs::SmallRng;
-    use rand::{Rng as _, SeedableRng as _};
+    use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
     use super::*;
 
@@ -140,5 +140,48 @@ mod tests {
         // One in twenty seconds of the spread is missing at its end.
         let tilted: Vec<i64> = one.iter().map(|ttl| ttl - (ttl - 3240) / 20).collect();
         assert!(distance_from_uniform(&tilted, 3240, 3960) > bound(DRAWS));
+    }
+
+    /// Misses in the worst second, if so many keys are stored in one second with this TTL, each is asked for at its own
+    /// times, `rate` a second, and the first to ask after the expiry stores it again.
+    fn herd(jitter: Jitter, keys: u32, ttl: i64, rate: f64) -> f64 {
+        let mut rng = SmallRng::seed_from_u64(u64::from(jitter.permille));
+        let mut misses = vec![0_u32; 1000];
+        for _key in 0..keys {
+            let expiry = u32::try_from(jitter.apply(Exptime(ttl), rng.next_u32()).0).unwrap();
+            let asked = f64::from(expiry) - (1.0 - rng.random::<f64>()).ln() / rate;
+            if let Some(second) = misses
+                .iter_mut()
+                .zip(1..)
+                .find(|(_, end)| asked < f64::from(*end))
+            {
+                *second.0 += 1;
+            }
+        }
+        f64::from(misses.into_iter().max().unwrap_or(0))
+    }
+
+    #[test]
+    fn what_was_stored_together_comes_back_as_spread_as_theory_says() {
+        let (keys, ttl, rate) = (200_000, 60, 0.5_f64);
+        let n = f64::from(keys);
+        for permille in [0, 50, 100, 200] {
+            let jitter = Jitter {
+                permille,
+                mode: JitterMode::Symmetric,
+            };
+            // Over W seconds, N/W (1 - exp(-rW)); all in one second, N (1 - exp(-r)).
+            let width = 2.0 * f64::from(permille) / 1000.0 * 60.0;
+            let theory = if permille == 0 {
+                n * (1.0 - (-rate).exp())
+            } else {
+                n / width * (1.0 - (-rate * width).exp())
+            };
+            let peak = herd(jitter, keys, ttl, rate);
+            assert!(
+                (peak - theory).abs() < 0.15 * theory,
+                "{permille} permille: {peak} misses a second, not {theory}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! Must not know sockets or the store.
 
 mod flags;
+mod listen;
 mod quantity;
 mod raw;
 mod tls;
@@ -12,14 +13,14 @@ use std::time::Duration;
 
 use crate::ttl::{Jitter, JitterMode};
 
-pub use flags::{Invocation, parse_args};
+pub use flags::{Detach, Invocation, parse_args};
 pub use quantity::{parse_bytes, parse_duration};
 pub use tls::{ClientCerts, KeyFormat, Listen, TlsConfig, TlsVersion, Transport};
 
 /// Everything a node is told at start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// TCP addresses to listen on (`-l`, `-p`). Default `0.0.0.0:11211` in the clear, as memcached.
+    /// TCP addresses to listen on (`-l`, `-p`). Default port 11211 of all addresses, in the clear, as memcached.
     pub listen: Vec<Listen>,
     /// TLS on TCP (`-Z`, `-o ssl_…`). Default none.
     pub tls: Option<TlsConfig>,
@@ -80,6 +81,13 @@ pub struct Config {
     pub user: Option<String>,
     /// File that gets our process id (`-P`). Default none.
     pub pid_file: Option<PathBuf>,
+    /// What `stats settings` says of memcached's crawler until a client turns it on or off (`-o no_lru_crawler`). Default
+    /// true.
+    pub crawler_enabled: bool,
+    /// Whether memory is kept out of swap (`-k`). Default false.
+    pub lock_memory: bool,
+    /// Whether core files may be of any size (`-r`). Default false.
+    pub core_dumps: bool,
 }
 
 /// What becomes of a client over the limit.
@@ -152,6 +160,9 @@ impl Default for Config {
             log_format: LogFormat::Text,
             user: None,
             pid_file: None,
+            crawler_enabled: true,
+            lock_memory: false,
+            core_dumps: false,
         }
     }
 }

@@ -1,16 +1,14 @@
 //! The file as written and the flags as given, in one shape: flags laid over the file, then checked once.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::listen::{listen_addresses, resolve};
 use super::quantity::{parse_bytes, parse_duration, parse_share};
-use super::tls::{self, RawTls};
-use super::{
-    Config, ConfigError, DEFAULT_PORT, Listen, LogFormat, MEMORY_MAX, OverLimit, TlsConfig, UnixSocket,
-};
+use super::tls::RawTls;
+use super::{Config, ConfigError, LogFormat, MEMORY_MAX, OverLimit, UnixSocket};
 use crate::ttl::JitterMode;
 
 /// Mirror of the file. Every field may be absent; names are those of the long flags.
@@ -48,6 +46,9 @@ pub(super) struct Raw {
     pub(super) log_format: Option<String>,
     pub(super) user: Option<String>,
     pub(super) pidfile: Option<PathBuf>,
+    pub(super) crawler: Option<bool>,
+    pub(super) lock_memory: Option<bool>,
+    pub(super) core_dumps: Option<bool>,
 }
 
 impl Raw {
@@ -112,6 +113,9 @@ impl Raw {
             log_format: self.log_format.or(below.log_format),
             user: self.user.or(below.user),
             pidfile: self.pidfile.or(below.pidfile),
+            crawler: self.crawler.or(below.crawler),
+            lock_memory: self.lock_memory.or(below.lock_memory),
+            core_dumps: self.core_dumps.or(below.core_dumps),
         }
     }
 
@@ -138,7 +142,7 @@ impl Raw {
             let why = || bad("admin", "expected HOST:PORT, for example 127.0.0.1:9101");
             let port: u16 = port.ok_or_else(why)?;
             let host = admin.rsplit_once(':').map_or("", |(host, _)| host);
-            config.admin = Some(resolve("admin", host, port)?);
+            config.admin = resolve("admin", host, port)?.first().copied();
         }
         if let Some(text) = self.memory_limit {
             let bytes = parse_bytes(&text, false).map_err(|why| bad("memory-limit (-m)", why))?;
@@ -174,7 +178,7 @@ impl Raw {
             config.requests_per_turn = count("max-reqs-per-event (-R)", requests, 1..=1_000_000)?;
         }
         if let Some(backlog) = self.listen_backlog {
-            let backlog = count("listen-backlog (-b)", backlog, 1..=65_535)?;
+            let backlog = count("listen-backlog (-b)", backlog, 1..=i32::MAX as usize)?;
             config.backlog = u32::try_from(backlog).unwrap_or(u32::MAX);
         }
         if let Some(text) = self.idle_timeout {
@@ -227,6 +231,9 @@ impl Raw {
         };
         config.user = self.user;
         config.pid_file = self.pidfile;
+        config.crawler_enabled = self.crawler.unwrap_or(true);
+        config.lock_memory = self.lock_memory.unwrap_or(false);
+        config.core_dumps = self.core_dumps.unwrap_or(false);
         Ok(config)
     }
 }
@@ -239,78 +246,6 @@ const MEMORY_MIN: u64 = 1 << 20;
 /// memcached's bounds of `-I`.
 const ITEM_MIN: u64 = 1 << 10;
 const ITEM_MAX: u64 = 1 << 30;
-
-fn listen_addresses(
-    listen: Option<&[String]>,
-    port: Option<i64>,
-    has_unix: bool,
-    tls: Option<&TlsConfig>,
-) -> Result<Vec<Listen>, ConfigError> {
-    // A unix socket alone turns TCP off, as in memcached; naming an address or port brings it back.
-    if listen.is_none() && port.is_none() && has_unix {
-        return Ok(Vec::new());
-    }
-    let port = match port {
-        None => DEFAULT_PORT,
-        // memcached's "any free port" is -1; ours is also 0.
-        Some(-1) => 0,
-        Some(port) => u16::try_from(port).map_err(|_out_of_range| {
-            bad(
-                "port (-p)",
-                format!("{port} is out of range; expected 0 to 65535"),
-            )
-        })?,
-    };
-    let everywhere = ["0.0.0.0".to_owned()];
-    let mut addresses: Vec<Listen> = Vec::new();
-    for entry in listen
-        .unwrap_or(&everywhere)
-        .iter()
-        .flat_map(|list| list.split(','))
-    {
-        let (entry, transport) = tls::transport(entry.trim(), tls)?;
-        let address = listen_address(entry, port)?;
-        // The same address twice would compete with itself; port 0 is a new one each time.
-        if address.port() == 0 || addresses.iter().all(|listen| listen.address != address) {
-            addresses.push(Listen { address, transport });
-        }
-    }
-    Ok(addresses)
-}
-
-/// `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`.
-fn listen_address(entry: &str, port: u16) -> Result<SocketAddr, ConfigError> {
-    if let Ok(ip) = entry.trim_matches(['[', ']']).parse() {
-        return Ok(SocketAddr::new(ip, port));
-    }
-    if let Ok(address) = entry.parse() {
-        return Ok(address);
-    }
-    match entry.rsplit_once(':') {
-        None => resolve("listen (-l)", entry, port),
-        Some((host, port)) => {
-            let port = port.parse();
-            let why = format!("`{entry}` is not HOST, HOST:PORT or [IPV6]:PORT");
-            resolve(
-                "listen (-l)",
-                host,
-                port.map_err(|_not_a_port| bad("listen (-l)", why))?,
-            )
-        }
-    }
-}
-
-fn resolve(what: &str, host: &str, port: u16) -> Result<SocketAddr, ConfigError> {
-    if host.is_empty() {
-        return Err(bad(what, "the host is missing"));
-    }
-    let host = host.trim_matches(['[', ']']);
-    let first = (host, port)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next());
-    first.ok_or_else(|| bad(what, format!("`{host}` is no address and no host known here")))
-}
 
 /// libmemcached and others read three numbers and give up on anything else (the words after them are free).
 fn check_version(version: String) -> Result<String, ConfigError> {

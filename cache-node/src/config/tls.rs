@@ -206,6 +206,11 @@ impl RawTls {
     }
 }
 
+/// How bytes travel where nothing else is said.
+pub(super) fn usual(tls: Option<&TlsConfig>) -> Transport {
+    tls.map_or(Transport::Plain, |tls| Transport::Tls(tls.client_certs))
+}
+
 /// Cuts memcached's `notls:`, `btls:` or `mtls:` off an address of `-l`. Without one, `tls` decides.
 pub(super) fn transport<'e>(
     entry: &'e str,
@@ -215,8 +220,7 @@ pub(super) fn transport<'e>(
         .into_iter()
         .find_map(|word| Some((word, entry.strip_prefix(word)?.strip_prefix(':')?)));
     let Some((word, rest)) = prefixed else {
-        let transport = tls.map_or(Transport::Plain, |tls| Transport::Tls(tls.client_certs));
-        return Ok((entry, transport));
+        return Ok((entry, usual(tls)));
     };
     let transport = match (word, tls) {
         ("notls", _) => Transport::Plain,

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 pub use crate::config::{Config, ConfigError, Listen, UnixSocket};
-use crate::config::{Invocation, parse_args};
+use crate::config::{Detach, Invocation, parse_args};
 use crate::log;
 use crate::node::Node;
 pub use crate::node::NodeError;
@@ -22,7 +22,11 @@ pub use crate::server::StartError;
 use crate::server::{self, Bound};
 pub use crate::ttl::{Jitter, JitterMode};
 
+mod detach;
 mod privileges;
+mod resources;
+
+use detach::Keep;
 
 /// A node running in threads of this process. Dropping it stops it.
 #[derive(Debug)]
@@ -103,8 +107,16 @@ const NOT_SAVED: u8 = 1;
 
 /// The whole `cache-node` program; `args` begins with the program's name.
 pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (config, ignored) = match parse_args(args) {
-        Ok(Invocation::Run { config, ignored }) => (*config, ignored),
+    let (config, detach, ignored) = match parse_args(args) {
+        Ok(Invocation::Run {
+            detach: Detach::Asked,
+            ..
+        }) => return detach::start(),
+        Ok(Invocation::Run {
+            config,
+            detach,
+            ignored,
+        }) => (*config, detach, ignored),
         Ok(Invocation::Print(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -115,6 +127,9 @@ pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => return refuse(&error),
     };
+    if detach == Detach::Done {
+        detach::leave_session();
+    }
     log::to_stderr(config.verbosity, config.log_format);
     if !ignored.is_empty() {
         warn!(
@@ -122,7 +137,7 @@ pub fn process_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             "these memcached options change nothing here"
         );
     }
-    let node = match run(config) {
+    let node = match run(config, detach) {
         Ok(node) => node,
         Err(error) => return refuse(&error),
     };
@@ -140,12 +155,19 @@ fn refuse(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(BAD_CONFIG)
 }
 
-fn run(config: Config) -> Result<Arc<Node>, StartError> {
+fn run(config: Config, detach: Detach) -> Result<Arc<Node>, StartError> {
     let (user, pid_file) = (config.user.clone(), config.pid_file.clone());
+    let lock_memory = config.lock_memory;
+    if config.core_dumps {
+        resources::allow_core_dumps();
+    }
     let bound = server::bind(config)?;
     if let Some(path) = &pid_file {
         let written = std::fs::write(path, format!("{}\n", std::process::id()));
         written.map_err(|error| StartError::system(format!("write {}", path.display()), error))?;
+    }
+    if lock_memory {
+        resources::allow_locked_memory();
     }
     if let Some(user) = &user {
         // Before any thread starts: privileges belong to threads, and new ones inherit them.
@@ -154,7 +176,21 @@ fn run(config: Config) -> Result<Arc<Node>, StartError> {
     if let Some(folder) = &bound.node.folder {
         folder.probe().map_err(NodeError::from)?;
     }
+    if lock_memory {
+        resources::lock_memory();
+    }
     let node = Arc::clone(&bound.node);
+    let keep = if node.config.verbosity > 0 {
+        Keep::Log
+    } else {
+        Keep::Nothing
+    };
+    let announce = |bound: &Bound| {
+        announce(bound);
+        if detach == Detach::Done {
+            detach::let_go(keep);
+        }
+    };
     let stop = || stop_signal(Arc::clone(&node));
     let served = server::serve(bound, announce, stop, stop);
     if let Some(path) = &pid_file {

@@ -146,7 +146,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Admin<'_>, out: &mut BytesMut)
         AdminVerb::CacheMemlimit => cache_memlimit(cx, first, out),
         AdminVerb::LruCrawler => return lru_crawler(cx, first, second, out),
         AdminVerb::Lru => lru(first, second, out),
-        AdminVerb::Slabs => slabs(first, second, out),
+        AdminVerb::Slabs => slabs(first, second, words.next(), out),
         AdminVerb::Watch => return watch(cx, command.args, out),
         AdminVerb::RefreshCerts => refresh_certs(cx, out),
         AdminVerb::Extstore | AdminVerb::Config => out.extend_from_slice(reply::ERROR),
@@ -293,17 +293,35 @@ fn lru(word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
     out.extend_from_slice(if is_known { reply::OK } else { reply::ERROR });
 }
 
-fn slabs(word: Option<&[u8]>, arg: Option<&[u8]>, out: &mut BytesMut) {
+fn slabs(word: Option<&[u8]>, arg: Option<&[u8]>, to: Option<&[u8]>, out: &mut BytesMut) {
     out.extend_from_slice(match word {
         Some(b"automove") => match arg {
             None => reply::ERROR,
             Some(b"0" | b"1" | b"2" | b"ratio" | b"freeratio" | b"window") => reply::OK,
             Some(_other) => reply::BAD_COMMAND_LINE,
         },
-        Some(b"reassign") => b"NOSPARE source class has no spare pages\r\n",
+        Some(b"reassign") => reassign(arg, to),
         _unknown => reply::ERROR,
     });
 }
+
+/// There is nothing to move between classes; what memcached would find wrong is told all the same.
+fn reassign(from: Option<&[u8]>, to: Option<&[u8]>) -> &'static [u8] {
+    let (Some(from), Some(to)) = (from, to) else {
+        return reply::ERROR;
+    };
+    // -1 is any class.
+    let class = |text: &[u8]| if text == b"-1" { Some(0) } else { unsigned(text) };
+    match (class(from), class(to)) {
+        (Some(from), Some(to)) if from == to => b"SAME src and dst class are identical\r\n",
+        (Some(..=CLASS_MAX), Some(..=CLASS_MAX)) => b"NOSPARE source class has no spare pages\r\n",
+        (Some(_), Some(_)) => b"BADCLASS invalid src or dst class id\r\n",
+        _no_numbers => reply::BAD_COMMAND_LINE,
+    }
+}
+
+/// The largest number of a slab class in memcached.
+const CLASS_MAX: u64 = 63;
 
 /// A plain decimal number, of at most ten digits.
 fn unsigned(text: &[u8]) -> Option<u64> {

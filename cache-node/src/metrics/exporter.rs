@@ -89,8 +89,8 @@ impl Register {
         });
         self.counter(
             "memcached_items_reclaimed_total",
-            "Items whose memory was taken back after expiry.",
-            |s| s.store.expired,
+            "Items whose memory was taken back after expiry or a flush.",
+            |s| s.store.expired + s.store.flushed,
         );
         // Ours has no slab classes: one stands for all, so that alerts on it work.
         describe_counter!(

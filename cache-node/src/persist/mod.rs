@@ -51,6 +51,14 @@ pub enum PersistError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file is there, perhaps memcached's.
+    #[error(
+        "persist {path}: there is a file of that name; a folder is needed, in which the node keeps several"
+    )]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("persist {path}: cannot {what}: {source}")]
     System {
@@ -136,6 +144,11 @@ pub(crate) fn open(
             source,
         }
     };
+    if path.metadata().is_ok_and(|there| !there.is_dir()) {
+        return Err(PersistError::NotAFolder {
+            path: path.to_owned(),
+        });
+    }
     // Values are private to whoever runs the node.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(failed("make it"))?;

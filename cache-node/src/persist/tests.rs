@@ -334,7 +334,7 @@ fn a_path_that_is_a_file_is_an_error_and_the_file_stays() {
     fs::write(&path, b"somebody's").unwrap();
     assert!(matches!(
         open(&path, &config(), START),
-        Err(PersistError::System { .. })
+        Err(PersistError::NotAFolder { .. })
     ));
     assert_eq!(fs::read(&path).unwrap(), b"somebody's");
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -28,8 +29,14 @@ pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
         } = *wanted;
         if address.port() != 0 {
             // Our own workers share the port; another program must not get a share of our clients unnoticed.
-            listener(address, config.backlog, Sharing::Alone)
-                .map_err(|error| StartError::listen(address, error))?;
+            match listener(address, config.backlog, Sharing::Alone) {
+                Ok(_probe) => {}
+                Err(error) if !listen.is_empty() && is_without_ipv6(address, &error) => {
+                    tracing::info!(%address, "not listened on: this machine has no IPv6");
+                    continue;
+                }
+                Err(error) => return Err(StartError::listen(address, error)),
+            }
         }
         for listeners in &mut tcp {
             let bound = listener(address, config.backlog, Sharing::Workers);
@@ -84,6 +91,13 @@ pub(crate) fn bind(mut config: Config) -> Result<Bound, StartError> {
     })
 }
 
+/// Whether an address that every machine with IPv6 has cannot be had, so that there is none.
+fn is_without_ipv6(address: SocketAddr, error: &std::io::Error) -> bool {
+    let everybodys = address.is_ipv6() && (address.ip().is_unspecified() || address.ip().is_loopback());
+    let missing = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(Errno::raw_os_error);
+    everybodys && error.raw_os_error().is_some_and(|code| missing.contains(&code))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sharing {
     Alone,
@@ -93,6 +107,10 @@ enum Sharing {
 
 fn listener(address: SocketAddr, backlog: u32, sharing: Sharing) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // As memcached: the address of all IPv6 leaves IPv4 to another.
+        socket.set_only_v6(true)?;
+    }
     socket.set_reuse_address(true)?;
     if sharing == Sharing::Workers {
         socket.set_reuse_port(true)?;

@@ -26,7 +26,7 @@ pub(crate) fn items(node: &Node, out: &mut BytesMut) {
         .line("evicted_time", store.last_evicted_idle_seconds)
         .line("outofmemory", store.out_of_memory)
         .line("tailrepairs", 0)
-        .line("reclaimed", store.expired)
+        .line("reclaimed", store.expired + store.flushed)
         .line("expired_unfetched", store.expired_unfetched)
         .line("evicted_unfetched", store.evicted_unfetched)
         .line(
@@ -50,9 +50,10 @@ pub(crate) fn items(node: &Node, out: &mut BytesMut) {
 pub(crate) fn slabs(node: &Node, out: &mut BytesMut) {
     let totals = node.totals_since_reset();
     let store = node.store.counters();
-    let in_use = store.items > 0;
+    // Once there are segments there is a class, as memcached's stay when their items have gone.
+    let in_use = store.segment_bytes > 0;
     if in_use {
-        let mean_item = store.item_bytes.div_ceil(store.items).max(1);
+        let mean_item = store.item_bytes.div_ceil(store.items.max(1)).max(1);
         let per_page = (1 << 20) / mean_item;
         Lines::with_prefix(out, format_args!("{CLASS}:"))
             .line("chunk_size", mean_item)

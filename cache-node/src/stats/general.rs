@@ -115,7 +115,7 @@ pub(crate) fn general(node: &Node, out: &mut BytesMut) {
             store.evicted.saturating_sub(store.evicted_unfetched),
         )
         .line("evictions", store.evicted)
-        .line("reclaimed", store.expired)
+        .line("reclaimed", store.expired + store.flushed)
         .line("crawler_reclaimed", store.expired + store.flushed)
         .zeros(&["crawler_items_checked", "lrutail_reflocked"])
         .line("moves_to_warm", store.moved)

@@ -20,7 +20,7 @@ pub(crate) fn settings(node: &Node, out: &mut BytesMut) {
         .line("maxconns", config.connections_max)
         .line("tcpport", first.map_or(0, |listen| listen.address.port()))
         .line("udpport", 0);
-    match first {
+    match first.filter(|listen| !listen.address.ip().is_unspecified()) {
         Some(listen) => lines.line("inter", listen.address.ip()),
         None => lines.line("inter", "NULL"),
     };

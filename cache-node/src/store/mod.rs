@@ -115,15 +115,16 @@ impl Store {
     ) -> Self {
         let geometry = Geometry::new(config);
         let hasher = image::hasher(seeds);
-        // The hasher's seeds are drawn anew for each store.
-        let cas_base = hasher.hash_one(now.0) >> (u64::BITS - CAS_START_BITS);
+        // The hasher's seeds are drawn anew for each store. Shards begin apart, so that what is stored first in each
+        // differs.
+        let cas_base = |shard: usize| hasher.hash_one((now.0, shard as u64)) >> (u64::BITS - CAS_START_BITS);
         let shards = (0..geometry.shards)
             .map(|number| {
                 Padded(Mutex::new(Shard::new(
                     config,
                     &geometry,
                     hasher.clone(),
-                    cas_base,
+                    cas_base(number),
                     file(number),
                 )))
             })

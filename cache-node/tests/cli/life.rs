@@ -1,195 +1,11 @@
-//! The program from outside: what it says, where, and with which exit code.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
+//! How a process starts, serves and ends.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
-use support::{LOOPBACK, Running, ask, run};
-
-#[test]
-fn help_and_version_are_answers_not_errors() {
-    for (flag, expected) in [
-        ("-V", "cache-node "),
-        ("--version", "cache-node "),
-        ("-h", "--memory-limit"),
-    ] {
-        let output = run(&[flag]);
-        assert_eq!(output.status.code(), Some(0), "{flag}");
-        assert!(
-            String::from_utf8(output.stdout).unwrap().contains(expected),
-            "{flag}"
-        );
-    }
-}
-
-#[test]
-fn a_bad_command_line_is_one_line_on_stderr_and_exit_code_2() {
-    for (args, expected) in [
-        (&["--nonsense"][..], "--nonsense"),
-        (&["--memory-limt", "64"], "--memory-limit"),
-        (&["-p", "seventy"], "--port"),
-        (&["-p", "70000"], "port (-p)"),
-        (&["-m", "0"], "memory-limit (-m)"),
-        (&["-m", "lots"], "memory-limit (-m)"),
-        (&["-I", "512"], "max-item-size (-I)"),
-        (&["-m", "64", "-I", "64m"], "max-item-size (-I)"),
-        (&["-c", "0"], "conn-limit (-c)"),
-        (&["-c", "-1"], "conn-limit (-c)"),
-        (&["-t", "0"], "threads (-t)"),
-        (&["-l", "no.such.host.invalid"], "no.such.host.invalid"),
-        (&["-a", "999"], "unexpected"),
-        (&["-s", "/tmp/x", "-a", "999"], "unix-mode (-a)"),
-        (&["--admin", "nowhere"], "admin"),
-        (&["--ttl-jitter", "lots"], "ttl-jitter"),
-        (&["--ttl-jitter-mode", "late"], "ttl-jitter-mode"),
-        (&["--version-string", "hearth"], "version-string"),
-        (&["--idle-timeout", "5"], "idle-timeout"),
-        (&["-o", "idle_timeut=5"], "idle_timeout"),
-        (&["-o", "ssl_min_versio=3"], "ssl_min_version"),
-        (&["-Z"], "ssl_chain_cert"),
-        (
-            &["-Z", "-o", "ssl_chain_cert=x,ssl_min_version=1"],
-            "TLS 1.0 and 1.1",
-        ),
-        (
-            &["-Z", "-o", "ssl_chain_cert=x,ssl_verify_mode=4"],
-            "ssl_verify_mode",
-        ),
-        (&["-l", "mtls:127.0.0.1"], "-Z"),
-        (&["-D", "::"], "stat-key-prefix (-D)"),
-        (&["-o", "watcher_logbuf_size=1"], "watch-buffer"),
-        (&["--log-format", "xml"], "log-format"),
-        (&["--config", "/no/such/file"], "/no/such/file"),
-    ] {
-        let args = [args, &["--check-config"]].concat();
-        let output = run(&args);
-        let error = String::from_utf8(output.stderr).unwrap();
-        if args[..2] == ["-a", "999"] {
-            // Without a socket there is nobody the mode could be for.
-            assert_eq!(output.status.code(), Some(0), "{args:?}: {error}");
-            continue;
-        }
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
-        assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
-        assert!(
-            error.starts_with("cache-node: ") && error.contains(expected),
-            "{args:?}: {error}"
-        );
-    }
-}
-
-#[test]
-fn memcached_flags_we_do_not_have_are_named() {
-    for (args, flag) in [
-        (&["-d"][..], "-d (--daemon)"),
-        (&["-S"], "-S (--enable-sasl)"),
-        (&["-C"], "-C (--disable-cas)"),
-        (&["-U", "11211"], "-U (--udp-port)"),
-        (&["-B", "binary"], "-B binary"),
-        (&["-o", "ext_path=/x:1G"], "-o ext_path"),
-        (&["-o", "proxy_config=x"], "-o proxy_config"),
-    ] {
-        let output = run(&[args, &["--check-config"]].concat());
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
-        assert!(
-            error.contains(flag) && error.contains("does not support"),
-            "{args:?}: {error}"
-        );
-    }
-}
-
-#[test]
-fn memcacheds_usual_command_line_is_accepted() {
-    let usual = [
-        "-p",
-        "11211",
-        "-l",
-        "127.0.0.1",
-        "-U",
-        "0",
-        "-m",
-        "128",
-        "-I",
-        "2m",
-        "-c",
-        "2048",
-        "-t",
-        "2",
-        "-R",
-        "40",
-        "-b",
-        "512",
-        "-vv",
-        "-A",
-        "-M",
-        "-F",
-        "-X",
-        "-W",
-        "-B",
-        "auto",
-        "-f",
-        "1.25",
-        "-n",
-        "48",
-        "-L",
-        "-o",
-        "idle_timeout=30,modern,hash_algorithm=murmur3,no_maxconns_fast,watcher_logbuf_size=512",
-        "-D",
-        "/",
-        "-o",
-        "slab_automove=1",
-        "--check-config",
-    ];
-    let output = run(&usual);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-#[test]
-fn a_file_is_read_flags_win_and_its_mistakes_carry_a_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("node.toml");
-    let file = path.to_str().unwrap();
-    std::fs::write(
-        &path,
-        "listen = [\"127.0.0.1:0\"]\nconn-limit = 7\nversion-string = \"1.6.44\"\n",
-    )
-    .unwrap();
-    let running = Running::start(&["--config", file, "--version-string", "1.6.45"]);
-    ask(&mut running.connect(), b"version\r\n", b"VERSION 1.6.45\r\n");
-    ask(
-        &mut running.connect(),
-        b"stats settings\r\n",
-        b"STAT maxbytes 67108864\r\nSTAT maxconns 7\r\n",
-    );
-    for (text, line, word) in [
-        ("threads = 2\nmemory = \"1MiB\"\n", 2, "memory"),
-        ("threads = \"two\"\n", 1, "i64"),
-        ("threads = 1\n\n[nonsense\n", 3, ""),
-    ] {
-        std::fs::write(&path, text).unwrap();
-        let output = run(&["--config", file, "--check-config"]);
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(
-            error.contains(&format!("node.toml:{line}")) && error.contains(word),
-            "{error}"
-        );
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
-    // A bare number is no size in a file.
-    std::fs::write(&path, "memory-limit = \"64\"\n").unwrap();
-    let output = run(&["--config", file, "--check-config"]);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("64MiB"));
-}
+use crate::support::{LOOPBACK, Running, ask, run};
 
 #[test]
 fn sigterm_answers_what_was_asked_and_exits_0() {
@@ -355,4 +171,47 @@ fn a_pid_file_lives_as_long_as_the_process() {
     running.signal("-TERM");
     assert_eq!(running.exit_code(), Some(0));
     assert!(!path.exists());
+}
+
+#[test]
+fn a_port_named_beside_a_unix_socket_opens_no_tcp() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.sock");
+    let socket = path.to_str().unwrap();
+    for tcp in ["0", "11211"] {
+        let running = Running::start(&["-s", socket, "-p", tcp]);
+        assert_eq!(running.ready, format!("ready unix={socket}"), "-p {tcp}");
+    }
+}
+
+#[test]
+fn a_daemon_serves_after_the_command_has_returned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.pid");
+    let pid_file = path.to_str().unwrap();
+    let output = run(&[&LOOPBACK[..], &["-d", "-P", pid_file]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    // The output has ended, so nobody who waits for that waits for the daemon.
+    let ready = String::from_utf8(output.stdout).unwrap();
+    let address = ready.trim().strip_prefix("ready tcp=").unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    ask(&mut client, b"version\r\n", b"VERSION 1.6.40\r\n");
+    let pid = std::fs::read_to_string(&path).unwrap();
+    let pid = pid.trim();
+    // proc(5): the sixth field is the session, and the daemon leads its own.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let session = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3);
+    assert_eq!(session, Some(pid));
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert_eq!(client.read(&mut [0; 8]).unwrap(), 0, "let go");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let output = run(&["-d", "-l", &taken]);
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "a daemon that cannot start says so"
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&taken));
 }

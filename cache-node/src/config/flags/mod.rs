@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, error::ErrorKind};
 
 use super::raw::{Raw, one_line};
-use super::tls::RawTls;
 use super::{Config, ConfigError};
+use extended::{Extended, Meaning};
+use foreign::Foreign;
+
+mod extended;
+mod foreign;
 
 /// What one command line asks for.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub enum Invocation {
     Run {
         /// The checked configuration.
         config: Box<Config>,
+        /// Where: in this process, or in one of its own.
+        detach: Detach,
         /// Flags of memcached that mean nothing here, to be told once in the log.
         ignored: Vec<String>,
     },
@@ -23,6 +29,17 @@ pub enum Invocation {
     Print(String),
     /// `--check-config` found nothing wrong.
     Checked,
+}
+
+/// Whether the node leaves the terminal (`-d`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detach {
+    /// It stays.
+    No,
+    /// It shall: another process has to serve.
+    Asked,
+    /// We are that process.
+    Done,
 }
 
 /// Reads a whole command line, program name included, and the file it may name.
@@ -34,24 +51,43 @@ pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Invocation
         }
         Err(error) => return Err(ConfigError::Usage(first_sentences(&error.to_string()))),
     };
-    flags.refuse_unsupported()?;
+    if flags.license {
+        return Ok(Invocation::Print(format!("{LICENSE}\n")));
+    }
+    flags.foreign.refuse_unsupported()?;
     let file = flags
         .config
         .as_deref()
         .map_or_else(|| Ok(Raw::default()), Raw::from_file)?;
     let check_only = flags.check_config;
+    let detach = match (flags.detached, flags.daemon) {
+        (true, _) => Detach::Done,
+        (false, true) => Detach::Asked,
+        (false, false) => Detach::No,
+    };
     let mut ignored = Vec::new();
     let config = Box::new(flags.into_raw(&mut ignored)?.over(file).check()?);
     Ok(if check_only {
         Invocation::Checked
     } else {
-        Invocation::Run { config, ignored }
+        Invocation::Run {
+            config,
+            detach,
+            ignored,
+        }
     })
 }
 
 /// A cache server that speaks memcached's text protocols. Short flags are memcached's.
 #[derive(Debug, Parser)]
-#[command(name = "cache-node", version = VERSION, disable_help_subcommand = true)]
+#[command(
+    name = "cache-node",
+    version = VERSION,
+    disable_help_subcommand = true,
+    // As getopt_long: the last of a flag given twice counts, and a long name may be cut short.
+    args_override_self = true,
+    infer_long_args = true
+)]
 struct Flags {
     /// TOML file with any of the settings below under their long names; flags win over it
     #[arg(long, value_name = "FILE")]
@@ -59,13 +95,13 @@ struct Flags {
     /// Check flags and file, say what is wrong, and exit
     #[arg(long)]
     check_config: bool,
-    /// TCP port; 0 or -1 takes any free one [default: 11211]
+    /// TCP port; 0 or -1 takes any free one (with -s, 0 is no TCP) [default: 11211]
     #[arg(short, long, allow_negative_numbers = true, value_name = "NUM")]
     port: Option<i64>,
-    /// Addresses to listen on: HOST or HOST:PORT, comma-separated [default: 0.0.0.0]
+    /// Addresses to listen on: HOST or HOST:PORT, comma-separated [default: all of this machine]
     #[arg(short, long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// Unix socket; turns TCP off unless -p or -l is given
+    /// Unix socket; turns TCP off unless -l is given
     #[arg(short = 's', long = "unix-socket", value_name = "FILE")]
     unix_socket: Option<PathBuf>,
     /// Permission bits of the unix socket, octal [default: 0700]
@@ -91,9 +127,6 @@ struct Flags {
     /// Worker threads [default: one per core]
     #[arg(short, long, allow_negative_numbers = true, value_name = "NUM")]
     threads: Option<i64>,
-    /// UDP port; only 0 (off) is accepted
-    #[arg(short = 'U', long = "udp-port", value_name = "NUM")]
-    udp_port: Option<String>,
     /// User to become after binding; matters for root only
     #[arg(short, long, value_name = "USER")]
     user: Option<String>,
@@ -140,12 +173,24 @@ struct Flags {
     /// Count `stats detail` from the start, by the part of keys before this character [default: off, `:`]
     #[arg(short = 'D', long = "stat-key-prefix", value_name = "CHAR")]
     stat_key_prefix: Option<String>,
+    /// Serve in the background: returns once clients are accepted
+    #[arg(short, long)]
+    daemon: bool,
+    /// Said to the process that -d starts
+    #[arg(long, hide = true)]
+    detached: bool,
+    /// Keep all memory out of swap
+    #[arg(short = 'k', long)]
+    lock_memory: bool,
+    /// Allow core files of any size
+    #[arg(short = 'r', long = "enable-coredumps")]
+    enable_coredumps: bool,
+    /// Say under which licence this program is given, and exit
+    #[arg(short = 'i', long)]
+    license: bool,
     /// Write the process id here
     #[arg(short = 'P', long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
-    /// Protocol to speak: auto or ascii; both mean text
-    #[arg(short = 'B', long, value_name = "NAME")]
-    protocol: Option<String>,
     /// memcached's extended options: idle_timeout=SECONDS, no_maxconns_fast, watcher_logbuf_size=KIB, ssl_chain_cert,
     /// ssl_key, ssl_keyformat, ssl_ca_cert, ssl_verify_mode=0..3, ssl_min_version=2..3, ssl_ciphers, ssl_session_cache,
     /// ssl_wbuf_size=KIB
@@ -177,145 +222,13 @@ struct Flags {
     foreign: Foreign,
 }
 
+const LICENSE: &str = env!("CARGO_PKG_LICENSE");
+
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (speaks as memcached 1.6.40)");
 
-/// memcached's flags that we refuse or that mean nothing here; parsed so that we can say so by name.
-#[derive(Debug, clap::Args)]
-struct Foreign {
-    #[arg(short = 'd', long = "daemon", hide = true)]
-    daemon: bool,
-    #[arg(short = 'S', long = "enable-sasl", hide = true)]
-    sasl: bool,
-    #[arg(short = 'C', long = "disable-cas", hide = true)]
-    disable_cas: bool,
-    #[arg(short = 'N', long = "napi-ids", hide = true, value_name = "NUM")]
-    napi_ids: Option<String>,
-    #[arg(short = 'k', long = "lock-memory", hide = true)]
-    lock_memory: bool,
-    #[arg(short = 'r', long = "enable-coredumps", hide = true)]
-    core_dumps: bool,
-    #[arg(short = 'f', long = "slab-growth-factor", hide = true, value_name = "NUM")]
-    slab_growth_factor: Option<String>,
-    #[arg(short = 'n', long = "slab-min-size", hide = true, value_name = "BYTES")]
-    slab_min_size: Option<String>,
-    #[arg(short = 'L', long = "enable-largepages", hide = true)]
-    large_pages: bool,
-}
-
-/// Options of `-o` that tune machinery this store does not have.
-const MEANINGLESS: &[&str] = &[
-    "modern",
-    "no_modern",
-    "hashpower",
-    "hash_algorithm",
-    "no_hashexpand",
-    "tail_repair_time",
-    "slab_reassign",
-    "no_slab_reassign",
-    "slab_automove",
-    "slab_automove_ratio",
-    "slab_automove_window",
-    "slab_automove_freeratio",
-    "slab_chunk_max",
-    "slab_sizes",
-    "lru_crawler",
-    "no_lru_crawler",
-    "lru_crawler_sleep",
-    "lru_crawler_tocrawl",
-    "lru_maintainer",
-    "no_lru_maintainer",
-    "hot_lru_pct",
-    "warm_lru_pct",
-    "hot_max_factor",
-    "warm_max_factor",
-    "temporary_ttl",
-    "inline_ascii_resp",
-    "no_inline_ascii_resp",
-    "worker_logbuf_size",
-    "resp_obj_mem_limit",
-    "read_buf_mem_limit",
-    "track_sizes",
-    "no_track_sizes",
-    "drop_privileges",
-    "no_drop_privileges",
-    "relaxed_privileges",
-    "ssl_kernel_tls",
-    "sock_cookie_id",
-];
-
 impl Flags {
-    fn refuse_unsupported(&self) -> Result<(), ConfigError> {
-        let foreign = &self.foreign;
-        let refused = [
-            (
-                foreign.daemon,
-                "-d (--daemon)",
-                "run it under systemd or another supervisor",
-            ),
-            (
-                foreign.sasl,
-                "-S (--enable-sasl)",
-                "SASL needs the binary protocol, and this server speaks text",
-            ),
-            (
-                foreign.disable_cas,
-                "-C (--disable-cas)",
-                "cas uniques cost nothing here and are always on",
-            ),
-            (
-                foreign.napi_ids.is_some(),
-                "-N (--napi-ids)",
-                "connections are spread over threads by load",
-            ),
-            (
-                foreign.lock_memory,
-                "-k (--lock-memory)",
-                "forbid swap for the service instead",
-            ),
-            (
-                foreign.core_dumps,
-                "-r (--enable-coredumps)",
-                "set the core limit with `ulimit -c` or systemd",
-            ),
-        ];
-        if let Some((_, flag, instead)) = refused.into_iter().find(|(given, ..)| *given) {
-            return Err(ConfigError::Unsupported {
-                flag: flag.to_owned(),
-                instead,
-            });
-        }
-        if self.udp_port.as_deref().is_some_and(|port| port != "0") {
-            return Err(unsupported(
-                "-U (--udp-port)",
-                "only `-U 0`, UDP off, is accepted",
-            ));
-        }
-        match self.protocol.as_deref() {
-            None | Some("auto" | "ascii") => Ok(()),
-            Some("binary") => Err(unsupported(
-                "-B binary (--protocol)",
-                "this server speaks the text protocols",
-            )),
-            Some(other) => Err(ConfigError::Value {
-                what: "protocol (-B)".to_owned(),
-                why: format!("`{other}` is neither auto nor ascii"),
-            }),
-        }
-    }
-
     fn into_raw(self, ignored: &mut Vec<String>) -> Result<Raw, ConfigError> {
-        let foreign = &self.foreign;
-        let meaningless = [
-            (foreign.slab_growth_factor.is_some(), "-f"),
-            (foreign.slab_min_size.is_some(), "-n"),
-            (foreign.large_pages, "-L"),
-        ];
-        ignored.extend(
-            meaningless
-                .iter()
-                .filter(|(given, _)| *given)
-                .map(|(_, flag)| (*flag).to_owned()),
-        );
+        ignored.extend(self.foreign.ignored());
         let mut extended = Extended {
             idle_timeout: self.idle_timeout,
             ..Extended::default()
@@ -368,91 +281,10 @@ impl Flags {
             log_format: self.log_format,
             user: self.user,
             pidfile: self.pidfile,
+            crawler: extended.crawler,
+            lock_memory: given(self.lock_memory, true),
+            core_dumps: given(self.enable_coredumps, true),
         })
-    }
-}
-
-/// What `-o` said.
-#[derive(Default)]
-struct Extended {
-    idle_timeout: Option<String>,
-    conn_limit_waits: Option<bool>,
-    watch_buffer: Option<String>,
-    tls: RawTls,
-}
-
-/// Whether an option of memcached's changes anything here.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    Some,
-    None,
-}
-
-impl Extended {
-    fn take(&mut self, option: &str) -> Result<Meaning, ConfigError> {
-        let (name, value) = option
-            .split_once('=')
-            .map_or((option, None), |(name, value)| (name, Some(value)));
-        let number = |example: &str| {
-            let number = value.and_then(|value| value.parse::<u64>().ok());
-            number.ok_or_else(|| ConfigError::Value {
-                what: format!("-o {name}"),
-                why: format!("expected a whole number, such as {name}={example}"),
-            })
-        };
-        match name {
-            "idle_timeout" => self.idle_timeout = Some(format!("{}s", number("600")?)),
-            "watcher_logbuf_size" => self.watch_buffer = Some(format!("{}KiB", number("256")?)),
-            "maxconns_fast" => self.conn_limit_waits = Some(false),
-            "no_maxconns_fast" => self.conn_limit_waits = Some(true),
-            _other if MEANINGLESS.contains(&name) => return Ok(Meaning::None),
-            _other => {
-                let ssl = name.strip_prefix("ssl_");
-                ssl.and_then(|name| self.tls.set(name, value))
-                    .unwrap_or_else(|| Err(no_such_option(name)))?;
-            }
-        }
-        Ok(Meaning::Some)
-    }
-}
-
-/// The options of `-o` that mean something, beside [`MEANINGLESS`].
-const MEANINGFUL: &[&str] = &[
-    "idle_timeout",
-    "watcher_logbuf_size",
-    "maxconns_fast",
-    "no_maxconns_fast",
-    "ssl_chain_cert",
-    "ssl_key",
-    "ssl_keyformat",
-    "ssl_ca_cert",
-    "ssl_verify_mode",
-    "ssl_min_version",
-    "ssl_ciphers",
-    "ssl_session_cache",
-    "ssl_wbuf_size",
-];
-
-fn no_such_option(name: &str) -> ConfigError {
-    let flag = format!("-o {name}");
-    if name.starts_with("ext_") {
-        return unsupported(&flag, "items are kept in memory only");
-    }
-    if name.starts_with("proxy_") {
-        return unsupported(&flag, "use the `router` program");
-    }
-    let known = MEANINGLESS.iter().chain(MEANINGFUL);
-    let nearest = known
-        .min_by_key(|known| strsim::levenshtein(known, name))
-        .copied()
-        .unwrap_or_default();
-    ConfigError::Usage(format!("-o {name}: no such option; the nearest is {nearest}"))
-}
-
-fn unsupported(flag: &str, instead: &'static str) -> ConfigError {
-    ConfigError::Unsupported {
-        flag: flag.to_owned(),
-        instead,
     }
 }
 
