@@ -50,8 +50,8 @@ pub(crate) fn items(node: &Node, out: &mut BytesMut) {
 pub(crate) fn slabs(node: &Node, out: &mut BytesMut) {
     let totals = node.totals_since_reset();
     let store = node.store.counters();
-    // Once there are segments there is a class, as memcached's stay when their items have gone.
-    let in_use = store.segment_bytes > 0;
+    // Once something was stored there is a class, as memcached's stay when their items have gone.
+    let in_use = store.items > 0 || store.items_stored > 0;
     if in_use {
         let mean_item = store.item_bytes.div_ceil(store.items.max(1)).max(1);
         let per_page = (1 << 20) / mean_item;

@@ -132,6 +132,18 @@ fn classes_appear_with_the_first_item() {
     assert_eq!(stats(&mut talk, " sizes"), [("32".to_owned(), "1".to_owned())]);
     assert_eq!(value(&stats(&mut talk, " settings"), "maxconns"), "1024");
     assert_eq!(stats(&mut talk, " conns"), []);
+    talk.send(b"delete a\r\n");
+    assert_eq!(stats(&mut talk, " items"), [], "no items");
+    assert_eq!(value(&stats(&mut talk, " slabs"), "1:used_chunks"), "0");
+}
+
+#[test]
+fn what_a_flush_made_room_of_counts_as_reclaimed() {
+    let mut talk = Talk::new();
+    talk.send(b"set a 0 0 1\r\nx\r\n");
+    assert_eq!(value(&stats(&mut talk, ""), "reclaimed"), "0");
+    talk.send(b"flush_all\r\nset a 0 0 1\r\ny\r\n");
+    assert_eq!(value(&stats(&mut talk, ""), "reclaimed"), "1");
 }
 
 #[test]
@@ -184,6 +196,16 @@ fn unknown_and_odd_admin_commands_get_memcacheds_words() {
           < OK
           > slabs
           < ERROR
+          > slabs reassign 1
+          < ERROR
+          > slabs reassign 1 x
+          < CLIENT_ERROR bad command line format
+          > slabs reassign 1 1
+          < SAME src and dst class are identical
+          > slabs reassign 1 64
+          < BADCLASS invalid src or dst class id
+          > slabs reassign -1 2
+          < NOSPARE source class has no spare pages
           > nonsense
           < ERROR
           > nonsense noreply

@@ -141,3 +141,22 @@ fn a_client_may_choose_the_cas_unique_and_a_patch_may_renew_it() {
     let wrapped = put(None).unwrap().cas;
     assert!(wrapped != 0 && observe(&store, b"key", now) == Some(wrapped));
 }
+
+#[test]
+fn what_is_stored_first_in_each_shard_has_a_cas_unique_of_its_own() {
+    let config = StoreConfig {
+        memory_limit_bytes: 64 << 20,
+        shards: Some(8),
+        ..StoreConfig::default()
+    };
+    let store = Store::new(config, START);
+    let now = now(&store);
+    let keys = (0..32_u32).map(u32::to_le_bytes);
+    let told: std::collections::BTreeSet<_> = keys
+        .map(|key| {
+            set(&store, &key, b"value", now).unwrap();
+            observe(&store, &key, now)
+        })
+        .collect();
+    assert_eq!(told.len(), 32);
+}
