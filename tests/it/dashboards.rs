@@ -348,5 +348,7 @@ fn every_alert_has_a_test_and_a_page_of_the_runbook() {
         assert!(read(&page).starts_with(&format!("# {alert}\n")), "{page}");
         let fires = format!("alertname: {alert}\n        exp_alerts:\n          - ");
         assert!(tests.contains(&fires), "no test lets {alert} fire");
+        let quiet = format!("alertname: {alert}\n        exp_alerts: []");
+        assert!(tests.contains(&quiet), "no test lets {alert} be quiet");
     }
 }

@@ -1,7 +1,10 @@
 //! The files that start a cluster for somebody: units and compose files say what our programs understand, and what they
 //! say together works.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use tests::{
     client::Client,
@@ -80,6 +83,21 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The health check of the image, asked about a port of this machine.
+fn ready(port: u16) -> bool {
+    let check = Command::new("bash")
+        .arg(ops().join("docker/ready"))
+        .arg(port.to_string())
+        .stderr(Stdio::null())
+        .status();
+    check.expect("bash starts").success()
+}
+
+#[test]
+fn who_does_not_listen_is_not_ready() {
+    assert!(!ready(1));
+}
+
 #[test]
 fn a_composed_cluster_serves() {
     for file in ["sharded.yml", "replicated.yml"] {
@@ -96,6 +114,7 @@ fn a_composed_cluster_serves() {
         };
         let nodes: Vec<Process> = (0..3).map(|_| start(Program::CacheNode, node)).collect();
         let mut words = router.clone();
+        let scratch = tempfile::TempDir::new().expect("a scratch folder");
         for word in &mut words {
             for (index, node) in nodes.iter().enumerate() {
                 *word = word.replace(&format!("=node{}:11211", index + 1), &format!("={}", node.addr()));
@@ -105,7 +124,13 @@ fn a_composed_cluster_serves() {
                 "{file}: the router names a node that is not there: {word}"
             );
         }
+        for word in &mut words {
+            *word = word.replace("/var/lib/hearth", &scratch.path().display().to_string());
+        }
         let router = start(Program::Router, &words);
+        for admin in [nodes[0].admin(), router.admin()] {
+            assert!(ready(admin.port()), "{file}: its health check");
+        }
         let mut client = Client::connect(router.addr());
         for key in ["a", "b", "c", "d"] {
             client.set(key, "v");
