@@ -21,24 +21,60 @@ pub(super) fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinat
         "Clients connected",
         sum(|w| w.connections_open.get()),
     );
-    page.metric(
-        "mcrouter_command_count",
-        "counter",
-        "Requests of clients, by command",
-    );
-    for op in Op::ALL {
-        let requests = shared.registry.sum(|worker| worker.requests.get(op));
-        page.sample("mcrouter_command_count", &[("cmd", op.name())], requests);
+    let commands: Vec<(&str, u64)> = Op::ALL
+        .into_iter()
+        .map(|op| (op.name(), shared.registry.sum(|worker| worker.requests.get(op))))
+        .collect();
+    let results: Vec<(&str, u64)> = Kind::ALL
+        .into_iter()
+        .map(|kind| {
+            (
+                kind.name(),
+                shared.registry.sum(|worker| worker.replies.get(kind)),
+            )
+        })
+        .collect();
+    let up = shared.settings.started.elapsed().as_secs_f64().max(1.0);
+    for (count, mean, what, label, rows) in [
+        (
+            "mcrouter_command_count",
+            "mcrouter_commands",
+            "Requests of clients, by command",
+            "cmd",
+            commands,
+        ),
+        (
+            "mcrouter_result_count",
+            "mcrouter_results",
+            "Replies to clients, by result",
+            "reply",
+            results,
+        ),
+    ] {
+        page.metric(count, "counter", what);
+        for (name, value) in &rows {
+            page.sample(count, &[(label, name)], value);
+        }
+        page.metric(
+            mean,
+            "gauge",
+            &format!("{what}, per second, mean since the start"),
+        );
+        for (name, value) in &rows {
+            page.sample(mean, &[(label, name)], *value as f64 / up);
+        }
     }
-    page.metric(
-        "mcrouter_result_count",
+    page.one(
+        "mcrouter_asynclog_requests",
         "counter",
-        "Replies to clients, by result",
+        "Deletes that a server missed and that are kept for it",
+        shared
+            .debts
+            .statements()
+            .iter()
+            .map(|statement| statement.totals.owed)
+            .sum::<u64>(),
     );
-    for kind in Kind::ALL {
-        let replies = shared.registry.sum(|worker| worker.replies.get(kind));
-        page.sample("mcrouter_result_count", &[("reply", kind.name())], replies);
-    }
     page.metric(
         "mcrouter_result_failover",
         "counter",
