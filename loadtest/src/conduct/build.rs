@@ -6,6 +6,7 @@ use super::RunError;
 use crate::drive::lookaside::Pace;
 use crate::drive::source::{Lone, Source};
 use crate::measure::outcome::WorkloadFacts;
+use crate::report::number;
 use crate::scenario::{LoadMode, Popularity as Wanted, Scenario, TraceSource};
 use crate::workload::arrival::{Nanos, Schedule};
 use crate::workload::keyspace::KeySpace;
@@ -49,8 +50,8 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
         let describe = format!(
             "trace {}, {} requests, {} keys",
             trace.name,
-            trace.rows.len(),
-            trace.keys.len()
+            number::count(trace.rows.len() as u64),
+            number::count(u64::from(trace.keys.len()))
         );
         let prepared = Prepared {
             footprint_bytes: trace.keys.footprint_bytes(),
@@ -99,7 +100,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
         rows: None,
         popularity: Some(popularity),
         lens_fixed: true,
-        describe: format!("{name} over {n} keys"),
+        describe: format!("{name} over {} keys", number::count(n)),
     })
 }
 

@@ -177,7 +177,7 @@ fn warmth(second: &Second, lowest: Option<f64>) -> Status {
             Tone::Good,
             "WARM",
             format!(
-                "{} of the gets hit, as before ({}){since}.{down}",
+                "{} of the gets hit, as they do when warm ({}){since}.{down}",
                 percent(Some(now)),
                 percent(Some(warm))
             ),

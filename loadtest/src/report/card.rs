@@ -34,6 +34,7 @@ pub fn text(outcome: &Outcome) -> String {
             let _ = writeln!(out, "first {kind}: {}", one_line(first));
         }
     }
+    let judged = Verdict::of(outcome).is_judged();
     for threshold in outcome.thresholds.iter().filter(|threshold| !threshold.passed) {
         let why = if threshold.why.is_empty() {
             String::new()
@@ -42,7 +43,8 @@ pub fn text(outcome: &Outcome) -> String {
         };
         let _ = writeln!(
             out,
-            "FAILED  {}   {}{why}",
+            "{}  {}   {}{why}",
+            if judged { "FAILED" } else { "not judged" },
             one_line(&threshold.expr),
             threshold.detail
         );

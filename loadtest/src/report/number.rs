@@ -19,6 +19,18 @@ pub fn count(value: u64) -> String {
     out
 }
 
+/// `4,000`: a figure of which only the whole matters.
+#[must_use]
+pub fn whole(value: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "held between 0 and what fits"
+    )]
+    let rounded = value.round().clamp(0.0, 9e15) as u64;
+    count(rounded)
+}
+
 /// `812`, `12.8 k`, `1.25 M`: three digits that matter.
 #[must_use]
 pub fn short_count(value: f64) -> String {

@@ -16,7 +16,7 @@ pub(crate) fn headline(outcome: &Outcome) -> String {
     };
     match Verdict::of(outcome) {
         Verdict::Interrupted => format!(
-            "The run was stopped after {}. What follows covers only that much.",
+            "The run as it stood after {}: it was not finished. What follows covers only that much.",
             seconds(outcome.elapsed_seconds)
         ),
         Verdict::Broken => {
@@ -69,7 +69,7 @@ fn first_missed(outcome: &Outcome, missed: usize) -> String {
             } else {
                 &threshold.why
             };
-            format!(",{among} “{what}” ({})", threshold.detail)
+            format!(",{among} “{what}” ({})", expected(&threshold.detail))
         }
         (None, Some(case)) => format!(
             ",{among} {} under {}, {} nodes",
@@ -79,6 +79,25 @@ fn first_missed(outcome: &Outcome, missed: usize) -> String {
         ),
         (None, None) => String::new(),
     }
+}
+
+/// `0.5017 < 0.05` of an expectation that did not hold: `0.5017, expected < 0.05`.
+#[must_use]
+pub(super) fn expected(detail: &str) -> String {
+    let told = detail.split(" and ").map(|comparison| {
+        ["<=", ">=", "==", "!=", "<", ">"]
+            .iter()
+            .find_map(|operator| {
+                comparison
+                    .split_once(&format!(" {operator} "))
+                    .map(|sides| (sides, operator))
+            })
+            .map_or_else(
+                || comparison.to_owned(),
+                |((measured, limit), operator)| format!("{measured}, expected {operator} {limit}"),
+            )
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// What the reader must know to read the figures right: baselines that were not warm. One sentence each.

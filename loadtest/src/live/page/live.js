@@ -37,7 +37,7 @@
     tile("errors", short(row.errors), short(t.errors) + " in all, " + short(bad) + " stale or wrong values", row.errors > 0 || bad > 0 ? "bad" : "");
     const next = now.next;
     const left = next && next.at_seconds != null ? next.at_seconds - end : null;
-    tile("next", done ? "run over" : next ? next.label : "no event", done ? "" : (next ? (left == null ? "later" : left > 0 ? "in " + trim(left, 0) + " s" : "now") + ", " : "") + "phase " + (row.phase || "–"));
+    tile("next", done ? "run over" : now.held ? "paused" : next ? next.label : "no event", done ? "" : (next ? (left == null ? "later" : left > 0 ? "in " + trim(left, 0) + " s" : "now") + ", " : "") + "phase " + (row.phase || "–"));
     const progress = one("progress"), whole = done ? 100 : Math.round((now.run_done || 0) * 100);
     progress.setAttribute("aria-valuenow", String(whole));
     progress.querySelector("i").style.width = whole + "%";
@@ -230,6 +230,7 @@
     draw(); drawHeat();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { draw(); drawHeat(); });
+  Charts.onPaper(() => { if (charts.size) { draw(); drawHeat(); } });
   let resizing = 0;
   addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { draw(); drawHeat(); }, 120); });
 })();

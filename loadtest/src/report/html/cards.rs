@@ -1,6 +1,6 @@
 //! One card per event: a sentence, the numbers, and a small drawing of the dip.
 
-use super::{esc, svg};
+use super::{esc, prose, svg};
 use crate::measure::outcome::{EventCard, Outcome};
 use crate::report::number::{UNKNOWN, count, factor, percent, seconds, short_count};
 use crate::report::words;
@@ -39,12 +39,12 @@ fn one(outcome: &Outcome, index: usize, card: &EventCard) -> String {
         } else {
             String::new()
         },
-        esc(&words::event(card)),
+        prose(&words::event(card)),
     )
 }
 
 fn figures(card: &EventCard) -> String {
-    let small = |text: String| format!("<small>{}</small>", esc(&text));
+    let small = |text: String| format!("<small>{}</small>", prose(&text));
     let predicted =
         |value: Option<String>| value.map_or(String::new(), |value| small(format!("theory {value}")));
     let theory_requests = card
@@ -97,7 +97,9 @@ fn figures(card: &EventCard) -> String {
                 .map_or(String::new(), |(found, said)| {
                     small(format!(
                         "of {} keys looked for {} had moved, {} predicted",
-                        found.keys, found.moved, said.moved
+                        count(found.keys),
+                        count(found.moved),
+                        count(said.moved)
                     ))
                 }),
         ),
@@ -105,7 +107,7 @@ fn figures(card: &EventCard) -> String {
     let cells = items
         .iter()
         .filter(|(_, value, _)| value != UNKNOWN)
-        .map(|(name, value, note)| format!("<div><dt>{name}</dt><dd>{}{note}</dd></div>", esc(value)));
+        .map(|(name, value, note)| format!("<div><dt>{name}</dt><dd>{}{note}</dd></div>", prose(value)));
     format!("<dl class=\"figures\">{}</dl>", cells.collect::<String>())
 }
 

@@ -45,7 +45,15 @@ fn table(runs: &[Compared]) -> String {
         .collect();
     let verdicts: String = runs
         .iter()
-        .map(|run| format!("<td>{}</td>", Verdict::of(&run.outcome).word()))
+        .map(|run| {
+            let verdict = Verdict::of(&run.outcome);
+            let tone = match verdict {
+                Verdict::Passed => "better",
+                Verdict::Failed | Verdict::WrongValues | Verdict::Broken => "worse",
+                Verdict::Invalid | Verdict::Interrupted => "doubtful",
+            };
+            format!("<td><b class=\"{tone}\">{}</b></td>", verdict.word())
+        })
         .collect();
     let mut body = format!("<tr><th scope=\"row\">verdict</th>{verdicts}</tr>\n");
     for figure in &FIGURES {

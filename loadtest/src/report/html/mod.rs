@@ -15,7 +15,7 @@ mod top;
 pub use compare::page as comparison;
 
 use assets::{CHARTS, SCRIPT, STYLE, UPLOT_SCRIPT, UPLOT_STYLE};
-use escape::esc;
+use escape::{esc, prose};
 
 use crate::measure::outcome::{Outcome, Row};
 use crate::scenario::Scenario;

@@ -76,7 +76,7 @@ fn quantities(card: &EventCard) -> Vec<Quantity> {
             predicted: card.predicted.key_fraction_formula,
             // All keys seen: those looked for in the nodes are no fair sample after an earlier event.
             measured: card.moved().map(|remap| remap.key_fraction),
-            tolerance: Tolerance::Points(0.02),
+            tolerance: Tolerance::Points(scatter(card).max(0.02)),
         },
         Quantity {
             name: "keys with a new owner",
@@ -132,6 +132,14 @@ fn quantities(card: &EventCard) -> Vec<Quantity> {
             tolerance: Tolerance::Bound(1.1),
         },
     ]
+}
+
+/// How far the share of moved keys may be from the scheme's by chance alone, with as many keys as were seen.
+fn scatter(card: &EventCard) -> f64 {
+    let (Some(share), Some(remap)) = (card.predicted.key_fraction_formula, card.moved()) else {
+        return 0.0;
+    };
+    3.0 * (share * (1.0 - share) / (remap.keys as f64).max(1.0)).sqrt()
 }
 
 fn quantity_row(quantity: &Quantity) -> String {

@@ -170,8 +170,8 @@ fn the_top_names_what_failed_and_what_to_be_careful_about() {
     let top = html.split("</header>").next().unwrap();
     for part in [
         "FAIL <span class=\"score\">1/2</span>",
-        "1 of 2 expectations did not hold, “the heirs refill what was lost” (never &lt; 30 s).",
-        "Not warm: in “steady”, which the changes are measured against, the hit rate was still rising by 0.84 points in 10 s.",
+        "1 of 2 expectations did not hold, “the heirs refill what was lost” (never, expected &lt; 30\u{a0}s).",
+        "Not warm: in “steady”, which the changes are measured against, the hit rate was still rising by 0.84\u{a0}points in 10\u{a0}s.",
     ] {
         assert!(top.contains(part), "{part} is missing in {top}");
     }

@@ -1,9 +1,9 @@
 //! The verdict strip: is all well, and why. Somebody who reads nothing else must know.
 
-use super::esc;
+use super::{esc, prose};
 use crate::clock;
 use crate::measure::outcome::Outcome;
-use crate::report::number::{self, count, millis, percent, seconds};
+use crate::report::number::{self, count, millis, percent, seconds, whole};
 use crate::report::verdict::{Verdict, score};
 use crate::report::words;
 
@@ -32,7 +32,7 @@ pub(super) fn section(outcome: &Outcome) -> String {
          <p class=\"headline\">{}</p>\n{}<p class=\"description\">{}</p>\n{}{}{}</header>\n",
         verdict.word(),
         esc(&outcome.scenario),
-        esc(&words::headline(outcome)),
+        prose(&words::headline(outcome)),
         caveats(outcome),
         esc(&outcome.description),
         facts(outcome),
@@ -45,7 +45,7 @@ fn caveats(outcome: &Outcome) -> String {
     let caveats = words::caveats(outcome);
     let told = caveats
         .iter()
-        .map(|caveat| format!("<p class=\"caveat\">{}</p>\n", esc(caveat)));
+        .map(|caveat| format!("<p class=\"caveat\">{}</p>\n", prose(caveat)));
     told.collect()
 }
 
@@ -80,7 +80,7 @@ fn facts(outcome: &Outcome) -> String {
     };
     let facts = [
         ("Cluster", nodes),
-        ("Load", outcome.workload.describe.clone()),
+        ("Load", load(outcome)),
         (
             "Requests",
             format!("{} in {}", count(requests), seconds(outcome.elapsed_seconds)),
@@ -98,8 +98,18 @@ fn facts(outcome: &Outcome) -> String {
     let cells = facts
         .iter()
         .filter(|(_, value)| !value.is_empty() && value != number::UNKNOWN)
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", esc(value)));
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", prose(value)));
     format!("<dl class=\"facts\">{}</dl>\n", cells.collect::<String>())
+}
+
+/// What is asked for, and how fast.
+fn load(outcome: &Outcome) -> String {
+    let workload = &outcome.workload;
+    match (workload.rate, workload.mode.as_str()) {
+        (Some(rate), _) => format!("{}; {} requests/s, open loop", workload.describe, whole(rate)),
+        (None, "closed") => format!("{}; as fast as it is answered", workload.describe),
+        (None, _) => workload.describe.clone(),
+    }
 }
 
 fn expectations(outcome: &Outcome) -> String {
@@ -116,12 +126,13 @@ fn expectations(outcome: &Outcome) -> String {
             (true, true) => ("held", "✓", "held"),
             (true, false) => ("missed", "✕", "did not hold"),
         };
+        let detail = if class == "missed" { words::expected(&threshold.detail) } else { threshold.detail.clone() };
         let why = if threshold.why.is_empty() { String::new() } else { format!("<span class=\"why\">{}</span>", esc(&threshold.why)) };
         format!(
             "<li class=\"{class}\"><span class=\"mark\" role=\"img\" aria-label=\"{word}\">{mark}</span><span class=\"what\">{why}\
              <code>{}</code></span><code class=\"detail\">{}</code></li>\n",
             esc(&threshold.expr),
-            esc(&threshold.detail)
+            esc(&detail)
         )
     });
     format!(
@@ -142,6 +153,10 @@ fn command(outcome: &Outcome) -> String {
     }
     format!(
         "<div class=\"command\"><code id=\"command\">{}</code><button type=\"button\" class=\"js\" data-copy=\"command\">Copy</button></div>\n",
-        esc(command)
+        command
+            .split(' ')
+            .map(|word| format!("<span>{}</span>", esc(word)))
+            .collect::<Vec<_>>()
+            .join(" ")
     )
 }

@@ -38,5 +38,6 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   let resizing = 0;
   addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(draw, 120); });
+  Charts.onPaper(draw);
   draw();
 })();

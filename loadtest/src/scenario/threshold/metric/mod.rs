@@ -7,6 +7,7 @@ mod of_phase;
 mod of_run;
 
 use crate::measure::outcome::{EventCard, Latency, Outcome, Phase, Totals, ratio};
+use crate::report::number;
 use crate::scenario::action::changes_cluster;
 
 /// What a number is, so that a percentile is never compared with a bare number.
@@ -41,10 +42,15 @@ fn time_text(seconds: f64) -> String {
     }
 }
 
-/// At most four decimals, none that are zero.
+/// At most four decimals, none that are zero; thousands apart.
 fn plain(value: f64) -> String {
     let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    match whole.parse::<u64>() {
+        Ok(whole) => format!("{}{rest}", number::count(whole)),
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// A metric of the whole run.
