@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod browser;
+mod terminal;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -243,4 +244,64 @@ fn a_matrix_runs_every_combination_and_lays_them_over_one_another() {
         assert_eq!(dom.matches("class=\"uplot").count(), 3, "{}", page.display());
         assert!(!dom.contains("NaN"), "{}", page.display());
     }
+}
+
+/// Long enough for a person; the timeline goes nowhere before a key says so.
+const LONG: &str = r#"
+name = "long"
+seed = 5
+[cluster]
+nodes = 2
+[workload]
+keys = 500
+[load]
+rate = 100
+connections = 2
+[[phase]]
+name = "steady"
+kind = "baseline"
+duration = "100s"
+"#;
+
+#[test]
+fn on_a_terminal_keys_hold_the_timeline_report_what_there_is_and_stop_the_run() {
+    let place = Place::new();
+    std::fs::write(place.path("long.toml"), LONG).unwrap();
+    let program = env!("CARGO_BIN_EXE_loadtest");
+    let Some(mut terminal) = terminal::Terminal::run(&format!("{program} run long.toml"), place.root.path())
+    else {
+        return;
+    };
+    // The page is on where somebody watches, and the terminal says where.
+    terminal.until("live page: http://127.0.0.1:");
+    terminal.until("s\u{1b}[0m\u{1b}[2m report so far");
+    terminal.press("p");
+    terminal.until("PAUSED");
+    terminal.press("s");
+    terminal.until("report so far: ");
+    terminal.press("e");
+    terminal.until("add a node");
+    terminal.press("1");
+    terminal.until("add node node3 (by hand)");
+    terminal.press("p");
+    terminal.until("the timeline goes on");
+    terminal.press("q");
+    let (text, status) = terminal.end();
+    assert_eq!(status.code(), Some(130), "{text}");
+    let (_, after) = text
+        .rsplit_once("\u{1b}[?25h\u{1b}[?1049l")
+        .expect("the screen is given back");
+    assert!(
+        after.contains("INTERRUPTED") && after.contains("report: runs/"),
+        "{after}"
+    );
+    let folder = &place.runs()[0];
+    let pages: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("so-far-"))
+        .collect();
+    assert_eq!(pages.len(), 1, "{pages:?}");
+    let page = std::fs::read_to_string(folder.join(&pages[0])).unwrap();
+    assert!(page.contains("long (so far)") && page.contains("The run as it stood after"));
 }

@@ -21,6 +21,7 @@ use crate::drive::shell::ConnectError;
 use crate::live::Observer;
 use crate::live::orders::Orders;
 use crate::measure::outcome::Outcome;
+use crate::report::ArtefactError;
 use crate::scenario::Scenario;
 use crate::workload::trace::TraceError;
 
@@ -33,9 +34,16 @@ pub struct Stage {
     pub interrupt: tokio_watch::Receiver<bool>,
     /// What the user asks for while the run goes on.
     pub orders: Orders,
+    /// Makes reports of the run so far; `None` where nobody writes any.
+    pub snapshots: Option<Snapshots>,
     /// What becomes of the cluster at the end of a run that was not interrupted.
     pub afterwards: Afterwards,
 }
+
+/// Where a report was written, or why not.
+pub type Written = Result<PathBuf, ArtefactError>;
+/// From the run so far to what draws and writes its report, away from the load.
+pub type Snapshots = Box<dyn Fn(Outcome) -> Box<dyn FnOnce() -> Written + Send>>;
 
 /// The cluster after the run.
 #[derive(Debug, Default)]
@@ -55,6 +63,7 @@ impl Stage {
             observer,
             interrupt,
             orders: Orders::none(),
+            snapshots: None,
             afterwards: Afterwards::Ends,
         }
     }

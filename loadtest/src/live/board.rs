@@ -251,6 +251,7 @@ impl Board {
             "totals": second.totals,
             "lag_p99_us": second.lag_p99_us,
             "run_done": self.progress.run_done,
+            "held": self.progress.held,
         });
         if with_row {
             now["row"] = json!(second.row);

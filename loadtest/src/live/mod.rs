@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::orders::Desk;
 use self::second::Second;
+pub use self::tui::give_back as give_terminal_back;
 use crate::scenario::Scenario;
 
 /// Updates a slow terminal may fall behind before the newest are lost.
@@ -31,7 +33,7 @@ const QUEUE_MAX: usize = 256;
 pub enum ViewKind {
     /// `tui` if stderr is a terminal, `plain` elsewhere.
     Auto,
-    /// A few lines redrawn in place, on stderr.
+    /// The whole screen, redrawn in place, with keys; on stderr.
     Tui,
     /// One line a second, on stderr.
     Plain,
@@ -69,6 +71,8 @@ pub struct Progress {
     /// Nodes in the pool now.
     pub nodes_up: usize,
     pub nodes: usize,
+    /// The timeline is held by hand.
+    pub held: bool,
 }
 
 /// What the run loop tells a view.
@@ -116,13 +120,23 @@ impl Observer for Silent {
     fn update(&self, _update: Update) {}
 }
 
+/// What a view can do beside showing.
+pub struct Hands {
+    /// Takes orders; `None` where nobody may give any.
+    pub desk: Option<Desk>,
+    /// Ends the run as Ctrl-C does.
+    pub stop: Box<dyn Fn() + Send>,
+    /// Where the live page is.
+    pub page: Option<String>,
+}
+
 /// Starts the view that was asked for. Dropping it ends the view and leaves the terminal as it was.
 #[must_use]
-pub fn start(kind: ViewKind, scenario: &Scenario) -> Arc<dyn Observer> {
+pub fn start(kind: ViewKind, scenario: &Scenario, hands: Hands) -> Arc<dyn Observer> {
     let stage = frame::Stage::new(scenario);
-    match resolved(kind) {
+    match kind.resolved() {
         ViewKind::Tui => threaded(Wants::Seconds, move |updates| {
-            tui::draw(&stage, &updates, std::io::stderr());
+            tui::draw(&stage, &updates, &hands);
         }),
         ViewKind::Plain => threaded(Wants::Progress, move |updates| {
             plain::draw(&stage, &updates, std::io::stderr());
@@ -132,13 +146,16 @@ pub fn start(kind: ViewKind, scenario: &Scenario) -> Arc<dyn Observer> {
     }
 }
 
-/// `auto` decided: a terminal that can move its cursor gets the tui.
-fn resolved(kind: ViewKind) -> ViewKind {
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    match kind {
-        ViewKind::Auto if std::io::stderr().is_terminal() && !dumb => ViewKind::Tui,
-        ViewKind::Auto => ViewKind::Plain,
-        chosen => chosen,
+impl ViewKind {
+    /// `auto` decided: a terminal that can move its cursor gets the tui.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        match self {
+            Self::Auto if std::io::stderr().is_terminal() && !dumb => Self::Tui,
+            Self::Auto => Self::Plain,
+            chosen => chosen,
+        }
     }
 }
 

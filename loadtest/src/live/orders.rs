@@ -23,6 +23,10 @@ pub enum Order {
     Flush,
     Faster,
     Slower,
+    /// Holds the timeline, or lets it go on.
+    Pause,
+    /// The report of the run so far.
+    Snapshot,
 }
 
 impl Order {
@@ -37,6 +41,8 @@ impl Order {
             Self::Flush => "flush everything",
             Self::Faster => "rate × 1.5",
             Self::Slower => "rate ÷ 1.5",
+            Self::Pause => "pause or go on",
+            Self::Snapshot => "report so far",
         }
     }
 
@@ -66,6 +72,7 @@ impl Order {
         if matches!(scenario.load.mode, LoadMode::Open { .. }) {
             offered.extend([Self::Faster, Self::Slower]);
         }
+        offered.extend([Self::Pause, Self::Snapshot]);
         offered
     }
 }
@@ -172,8 +179,8 @@ mod tests {
         let text = "name = \"x\"\n[cluster]\nmode = \"attach\"\nnodes = [\"n=127.0.0.1:1\"]\n\
                     [[phase]]\nname = \"p\"\nkind = \"measure\"\nduration = \"5s\"\n";
         let theirs = from_text("x.toml", text, &Overrides::default()).unwrap();
-        let rates = [Order::Faster, Order::Slower];
-        assert_eq!(Order::offered(&theirs, false), rates);
+        let harmless = [Order::Faster, Order::Slower, Order::Pause, Order::Snapshot];
+        assert_eq!(Order::offered(&theirs, false), harmless);
         assert!(Order::offered(&theirs, true).contains(&Order::Flush));
         let matrix = load("builtin:hash-shootout", &Overrides::default()).unwrap();
         assert!(Order::offered(&matrix, true).is_empty());

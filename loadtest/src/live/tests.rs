@@ -1,9 +1,9 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use super::frame::{Shown, Stage};
+use super::frame::{Look, Shown, Size, Stage};
 use super::second::{NodeNow, Second};
-use super::{Progress, Update, json, plain, tui};
+use super::{Progress, Update, json, plain};
 use crate::measure::outcome::Row;
 use crate::scenario::{Overrides, load};
 
@@ -30,8 +30,13 @@ fn progress(seconds: f64) -> Progress {
 }
 
 fn text(shown: &Shown, width: usize) -> Vec<String> {
+    text_on(shown, Size { width, height: 40 })
+}
+
+fn text_on(shown: &Shown, size: Size) -> Vec<String> {
+    let keys = vec![vec![(Look::Dim, "  q stop".to_owned())]];
     shown
-        .lines(&stage(), width)
+        .lines(&stage(), size, keys)
         .into_iter()
         .map(|line| {
             line.into_iter()
@@ -56,24 +61,31 @@ fn the_frame_says_where_the_run_is_and_how_warm_the_cluster_is() {
         lines[0].starts_with("add-node · seed 42") && lines[0].ends_with("1m01s of ~1m45s"),
         "{lines:#?}"
     );
-    assert_eq!(lines[1], "✓ fill   ✓ steady   ▶ resize ████████░░░░░░░░ 50 %");
-    assert_eq!(
-        lines[4],
-        "  hit rate   82.4 %  █                       warm 86.6 % (−4.2 pp)  predicted 82.6 %"
-    );
-    assert_eq!(
-        lines[5],
-        "  backend    706     ████░░░░░░░░░░░░░░░░    of 4 k reads/s"
-    );
-    assert_eq!(
-        lines[6],
-        "  requests   4.01 k  per second   240,123 so far   p99 1.9 ms"
-    );
-    assert_eq!(
-        lines[7],
-        "  cluster    5 of 5 nodes   errors 0   dropped 0   wrong values 0"
-    );
-    assert_eq!(lines[9], "  60.0s  add node5");
+    assert_eq!(lines[1], "✓ fill   ✓ steady   ▶ resize 50 %");
+    let marks: String = lines[2].chars().filter(|c| !"━─".contains(*c)).collect();
+    assert_eq!(marks, "┃◆", "phases and events, one on the other: {lines:#?}");
+    assert!(lines[2].ends_with('─') && lines[2].starts_with('━'), "{lines:#?}");
+    for line in [
+        "  hit rate   82.4 %  █                     warm 86.6 % (−4.2 pp)",
+        "  theory     82.6 %  █",
+        "  backend    706     ████░░░░░░░░░░░░░░░░  of 4 k reads/s",
+        "  requests   4.01 k  per second   240,123 so far",
+        "  p99        1.9 ms",
+        "  cluster    5 of 5 nodes   errors 0   dropped 0   wrong values 0",
+        "  60.0s  add node5",
+    ] {
+        assert!(lines.iter().any(|told| told == line), "{line}: {lines:#?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_held_says_so() {
+    let mut shown = Shown::default();
+    shown.take(Update::Progress(Progress {
+        held: true,
+        ..progress(61.0)
+    }));
+    assert!(text(&shown, 100)[1].ends_with("PAUSED (p goes on)"));
 }
 
 #[test]
@@ -104,7 +116,7 @@ fn the_frame_says_whether_all_is_well_and_which_node_is_not() {
     })));
     shown.take(Update::Progress(progress(61.0)));
     let lines = text(&shown, 100);
-    assert!(lines[2].starts_with("WARM  86.0 % of the gets hit"), "{lines:#?}");
+    assert!(lines[3].starts_with("WARM  86.0 % of the gets hit"), "{lines:#?}");
     let tells = |start: &str, part: &str| {
         let line = lines.iter().find(|line| line.trim_start().starts_with(start));
         assert!(
@@ -116,6 +128,53 @@ fn the_frame_says_whether_all_is_well_and_which_node_is_not() {
     tells("node1", "5,140 items");
     tells("node2", "DOWN");
     tells("node5", "COLD");
+}
+
+#[test]
+fn a_small_terminal_keeps_the_state_the_figures_and_the_keys() {
+    let mut shown = Shown::new(&stage());
+    let nodes = (1..=9).map(|n| NodeNow {
+        node: format!("node{n}"),
+        up: true,
+        member: true,
+        ..NodeNow::default()
+    });
+    shown.take(Update::Second(Box::new(Second {
+        row: Row {
+            hit_rate: Some(0.86),
+            ..Row::default()
+        },
+        warm: Some(0.866),
+        nodes: nodes.collect(),
+        ..Second::default()
+    })));
+    for text in ["first", "last"] {
+        shown.take(Update::Log {
+            elapsed: Duration::ZERO,
+            text: text.into(),
+        });
+    }
+    shown.take(Update::Progress(progress(61.0)));
+    for height in [4, 8, 14, 18, 24] {
+        let lines = text_on(&shown, Size { width: 60, height });
+        assert!(lines.len() <= height, "{height}: {lines:#?}");
+        assert!(lines[0].starts_with("add-node"), "{height}: {lines:#?}");
+        let has = |part: &str| lines.iter().any(|line| line.contains(part));
+        if height >= 8 {
+            // The sentence takes two lines of this width.
+            assert!(
+                lines[3].starts_with("WARM  86.0 %") && !lines[4].is_empty(),
+                "{lines:#?}"
+            );
+            assert_eq!(lines.last().map(String::as_str), Some("  q stop"), "{height}");
+        }
+        if height >= 14 {
+            assert!(
+                has("hit rate") && has("cluster") && has("last"),
+                "{height}: {lines:#?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -175,20 +234,5 @@ fn plain_and_json_say_one_line_a_second_and_every_log() {
     assert_eq!(
         (&values[0]["type"], &values[2]["text"]),
         (&"progress".into(), &"add node5".into())
-    );
-}
-
-#[test]
-fn the_terminal_is_left_clean() {
-    let (sender, receiver) = sync_channel(4);
-    sender.send(Update::Progress(progress(1.0))).unwrap();
-    drop(sender);
-    let mut out = Vec::new();
-    tui::draw(&stage(), &receiver, &mut out);
-    let out = String::from_utf8(out).unwrap();
-    let lines = out.matches("\x1b[K\n").count();
-    assert!(
-        out.ends_with(&format!("\x1b[{lines}A\r\x1b[J")),
-        "goes back over what it drew and clears it: {out:?}"
     );
 }

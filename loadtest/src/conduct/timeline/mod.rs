@@ -6,6 +6,7 @@
 
 mod faults;
 mod fire;
+mod hold;
 mod later;
 mod nodes;
 mod orders;
@@ -15,6 +16,7 @@ mod plan;
 mod progress;
 mod search;
 mod seconds;
+mod snapshot;
 mod tell;
 mod warm_up;
 
@@ -27,16 +29,18 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use self::hold::Hold;
 use self::later::Later;
 use self::search::Searching;
+use self::snapshot::Driving;
 use self::warm_up::Warming;
 use super::build::{Prepared, pace, window_gets};
 use super::change::{self, Planned, Residency};
 use super::facts;
 use super::watch::{self, SharedWatch, Watch};
-use super::{RunError, Stage};
+use super::{RunError, Stage, Written};
 use crate::clock;
-use crate::cluster::{Cluster, Needs, procfs};
+use crate::cluster::{Cluster, Needs};
 use crate::drive::backing_store::BackingStore;
 use crate::drive::lookaside::{Lookaside, Map, Setup};
 use crate::drive::shell::{Shell, nanos};
@@ -85,6 +89,10 @@ struct Run<'a> {
     /// An event could not be carried out: the rest of the timeline would mean nothing.
     broken: bool,
     warm: Option<f64>,
+    hold: Hold,
+    driving: Driving,
+    /// Reports of the run so far, being written.
+    writing: JoinSet<Written>,
 }
 
 /// Carries one scenario without a matrix out.
@@ -104,16 +112,16 @@ pub(super) async fn run(
     let mut run = Run::begin(scenario, prepared, stage, cluster).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn_local(watch::watch(Rc::clone(&run.watch), run.epoch));
-    let (driving, own_cpu) = (clock::now(), procfs::cpu_nanos(std::process::id()));
+    run.driving = Driving::begin();
     run.drive().await;
-    let drove_seconds = driving.elapsed().as_secs_f64();
-    let own_cpu = procfs::cpu_nanos(std::process::id())
-        .zip(own_cpu)
-        .map(|(after, before)| after.saturating_sub(before));
+    let (own_cpu_seconds, drove_seconds) = (
+        run.driving.cpu_seconds(),
+        run.driving.began.elapsed().as_secs_f64(),
+    );
     run.settle().await;
     tasks.shutdown().await;
     watch::look(&run.watch, run.epoch, &mut HashMap::new()).await;
-    let mut outcome = run.tell(own_cpu.unwrap_or(0) as f64 / 1e9, drove_seconds);
+    let mut outcome = run.tell(own_cpu_seconds, drove_seconds);
     stage.end(run.cluster, run.interrupted).await;
     outcome.cluster = facts;
     outcome.started_unix_seconds = started_unix;
@@ -182,6 +190,9 @@ impl<'a> Run<'a> {
             by_hand: false,
             broken: false,
             warm: None,
+            hold: Hold::default(),
+            driving: Driving::begin(),
+            writing: JoinSet::new(),
         };
         run.watch.borrow_mut().follow(&run.cluster);
         match run.cluster.router_address() {

@@ -13,6 +13,11 @@ const FACTOR: f64 = 1.5;
 
 impl Run<'_> {
     pub(super) async fn carry_out_order(&mut self, order: Order) {
+        match order {
+            Order::Pause => return self.pause_or_go_on(),
+            Order::Snapshot => return self.snapshot(),
+            _ => {}
+        }
         let members = self.cluster.members().len();
         let takes_a_node = matches!(order, Order::RemoveNode | Order::KillNode);
         if takes_a_node && members <= 1 {
@@ -62,6 +67,7 @@ impl Run<'_> {
             },
             Order::Faster => return rate(FACTOR),
             Order::Slower => return rate(1.0 / FACTOR),
+            Order::Pause | Order::Snapshot => return None,
         })
     }
 }

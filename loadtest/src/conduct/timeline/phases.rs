@@ -31,6 +31,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin_phase(&mut self, number: usize) {
+        self.let_go();
         let phase = &self.scenario.phases[number];
         self.phase = number;
         let kind = phase.kind.text();
@@ -50,13 +51,14 @@ impl<'a> Run<'a> {
         loop {
             ordered = ordered.or_else(|| self.stage.orders.next());
             let (now, issued) = (self.shell.now(), self.shell.core().issued());
+            let (held, put_off) = (self.is_held(), self.put_off());
             let standing = self.shell.core().is_open_loop() || self.shell.core().in_flight() == 0;
             let mut next_time = Nanos::MAX;
             let mut next_request = u64::MAX;
             let mut due = None;
             for (place, event) in pending.iter().enumerate() {
                 let (time, request) = match event.at.phase {
-                    None => (run_start, 0),
+                    None => (run_start.saturating_add(put_off.0), put_off.1),
                     Some(phase) if phase == self.phase => self.phase_started,
                     // An earlier phase's event whose moment never came within it still comes.
                     Some(phase) if phase < self.phase => (0, 0),
@@ -66,15 +68,19 @@ impl<'a> Run<'a> {
                     Offset::Time(after) => (time.saturating_add(nanos(after)), u64::MAX),
                     Offset::Requests(after) => (Nanos::MAX, request.saturating_add(after)),
                 };
-                if (now >= time || issued >= request) && due.is_none() {
+                if (now >= time || issued >= request) && due.is_none() && !held {
                     due = Some(place);
                 }
                 next_time = next_time.min(time);
                 next_request = next_request.min(request);
             }
+            if held {
+                (next_time, next_request) = (Nanos::MAX, u64::MAX);
+            }
             let step_at = self.next_step_at();
             next_time = next_time.min(step_at);
             let (end_time, end_request) = match length {
+                _ if held => (Nanos::MAX, u64::MAX),
                 PhaseLength::Time(length) => (self.phase_started.0.saturating_add(nanos(length)), u64::MAX),
                 PhaseLength::Requests(count) => (Nanos::MAX, self.phase_started.1.saturating_add(count)),
                 PhaseLength::UntilSteady { max, .. } => {
@@ -83,7 +89,7 @@ impl<'a> Run<'a> {
                 PhaseLength::TraceEnd => (Nanos::MAX, u64::MAX),
             };
             let steady = match length {
-                PhaseLength::UntilSteady { slope, over, .. } => self.is_steady(slope, over),
+                PhaseLength::UntilSteady { slope, over, .. } => !held && self.is_steady(slope, over),
                 PhaseLength::Time(_) | PhaseLength::Requests(_) | PhaseLength::TraceEnd => false,
             };
             let exhausted = self.shell.core().source_is_empty() && self.shell.core().in_flight() == 0;

@@ -45,16 +45,20 @@ impl Run<'_> {
                 .filter(|number| self.cluster.nodes()[**number].is_up())
                 .count(),
             nodes: nodes.len(),
+            held: self.is_held(),
         };
         drop(core);
         self.last_told = (now, done);
         self.stage.observer.update(Update::Progress(progress));
         self.tell_seconds();
+        self.tell_written();
     }
 
     /// Share of the phase that is done, as far as it is known.
     fn phase_done(&self, now: Nanos, issued: u64) -> f64 {
-        let (since, requests) = (now - self.phase_started.0, issued - self.phase_started.1);
+        let standing = self.standing();
+        let since = now.saturating_sub(self.phase_started.0 + standing.0);
+        let requests = issued.saturating_sub(self.phase_started.1 + standing.1);
         let share = match self.scenario.phases[self.phase].length {
             PhaseLength::Time(length) | PhaseLength::UntilSteady { max: length, .. } => {
                 since as f64 / nanos(length).max(1) as f64

@@ -64,8 +64,10 @@ impl Run<'_> {
         let now = self.shell.now() as f64 / 1e9;
         let coming = self.scenario.events.iter().filter_map(|event| {
             let origin = match event.at.phase {
-                None => Some(0.0),
-                Some(phase) if phase == self.phase => Some(self.phase_started.0 as f64 / 1e9),
+                None => Some(self.put_off().0 as f64 / 1e9),
+                Some(phase) if phase == self.phase => {
+                    Some(self.phase_started.0.saturating_add(self.standing().0) as f64 / 1e9)
+                }
                 Some(phase) if phase > self.phase => None,
                 Some(_) => return None,
             };

@@ -8,6 +8,8 @@ use crate::conduct::{facts, verdict};
 use crate::measure::outcome::{EventCard, Generator, Outcome, SCHEMA_VERSION};
 use crate::measure::recovery::dip;
 
+/// How often reports that are still being written are looked for.
+const WRITING_TICK: Duration = Duration::from_millis(20);
 /// Beyond its timeout a request has this long to end when the run stops.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
@@ -32,6 +34,10 @@ impl Run<'_> {
             core.recorder.finish(now, queue);
         });
         self.close_last_event().await;
+        while !self.writing.is_empty() {
+            self.tell_written();
+            tokio::time::sleep(WRITING_TICK).await;
+        }
     }
 
     pub(super) fn tell(&mut self, own_cpu_seconds: f64, drove_seconds: f64) -> Outcome {

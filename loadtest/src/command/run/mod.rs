@@ -1,5 +1,7 @@
 //! `loadtest run`: a scenario from start to verdict.
 
+mod watching;
+
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,18 +11,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::clock;
 use crate::cluster::Cluster;
-use crate::conduct::{self, Afterwards, RunError, Stage};
+use crate::conduct::{self, Afterwards, RunError, Snapshots, Stage};
 use crate::exit::Exit;
-use crate::live::board::Facts;
-use crate::live::orders::{self, Order, Orders};
-use crate::live::sse::{self, Live, ServeError};
-use crate::live::{Both, Observer, ViewKind};
+use crate::live::sse::Live;
+use crate::live::{Both, Hands, Observer, ViewKind};
 use crate::measure::outcome::Outcome;
 use crate::report::compare::Compared;
 use crate::report::{self, ArtefactError, Artefacts, Verdict};
 use crate::scenario::{self, Scenario, threshold};
+
+pub use self::watching::Page;
+use self::watching::{Watching, snapshots, watching};
 
 /// Everything `run` was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,14 +38,15 @@ pub struct RunArgs {
     /// What to show while running: `auto` is `tui` on a terminal and `plain` (one line a second) elsewhere.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = ViewKind::Auto)]
     pub view: ViewKind,
-    /// Serve the live page of the run here, and `/metrics` beside it; `off` serves nothing.
+    /// Serve the live page of the run here, and `/metrics` beside it; `auto` is 127.0.0.1:5666 (or a free port, if it is
+    /// taken) beside the `tui`, and `off` beside every other view.
     #[arg(
         long,
         visible_alias = "dashboard",
-        value_name = "HOST:PORT|off",
-        default_value = "off"
+        value_name = "HOST:PORT|auto|off",
+        default_value = "auto"
     )]
-    pub live: Serve,
+    pub live: Page,
     /// Serve `/metrics` for Prometheus here; `off` serves nothing.
     #[arg(
         long,
@@ -155,7 +158,8 @@ pub(super) fn carry_out(args: &RunArgs) -> Result<Finished, Exit> {
     };
     let toml = scenario.to_toml();
     let run_error = |error: &dyn std::fmt::Display| refuse(error, Exit::RunError);
-    let (live, orders) = live(args, &scenario).map_err(|error| run_error(&error))?;
+    let watching = watching(args, &scenario).map_err(|error| run_error(&error))?;
+    let live = watching.live.clone();
     let artefacts = Artefacts::create(&args.out, &scenario.name, &toml).map_err(|error| run_error(&error))?;
     for folder in [&args.csv, &args.hdr].into_iter().flatten() {
         report::make_folder(folder).map_err(|error| run_error(&error))?;
@@ -163,9 +167,8 @@ pub(super) fn carry_out(args: &RunArgs) -> Result<Finished, Exit> {
     let told = perform(
         &scenario,
         &artefacts,
-        args.view,
-        live.clone(),
-        orders,
+        snapshots(&artefacts, &toml),
+        watching,
         Stay(args.keep_cluster),
         |outcome| {
             tell(
@@ -272,46 +275,14 @@ fn more(args: &RunArgs, outcome: &Outcome, toml: &str) -> Result<(), ArtefactErr
     Ok(())
 }
 
-/// Starts the live page, if it was asked for, and says where it is.
-fn live(args: &RunArgs, scenario: &Scenario) -> Result<(Option<Arc<Live>>, Orders), ServeError> {
-    let wanted = [("live page", args.live, ""), ("metrics", args.prom, "metrics")];
-    let on: Vec<_> = wanted
-        .into_iter()
-        .filter_map(|(what, serve, path)| match serve {
-            Serve::On(address) => Some((what, address, path)),
-            Serve::Off => None,
-        })
-        .collect();
-    if on.is_empty() {
-        return Ok((None, Orders::none()));
-    }
-    let addresses: Vec<SocketAddr> = on.iter().map(|(_, address, _)| *address).collect();
-    let facts = Facts::new(scenario, clock::unix_now().as_secs());
-    // Buttons are the page's; a scraper's address has none.
-    let (desk, orders) = match args.live {
-        Serve::On(_) => {
-            let offered = Order::offered(scenario, args.overrides.allow_destructive);
-            let (desk, orders) = orders::desk(offered);
-            (Some(desk), orders)
-        }
-        Serve::Off => (None, Orders::none()),
-    };
-    let live = sse::serve_with(&addresses, facts, desk)?;
-    for ((what, _, path), address) in on.iter().zip(live.addresses()) {
-        eprintln!("{what}: http://{address}/{path}");
-    }
-    Ok((Some(Arc::new(live)), orders))
-}
-
 /// Whether the cluster stays up after the run, until it is told to go.
 struct Stay(bool);
 
 fn perform<T>(
     scenario: &Scenario,
     artefacts: &Artefacts,
-    view: ViewKind,
-    live: Option<Arc<Live>>,
-    orders: Orders,
+    snapshots: Snapshots,
+    watching: Watching,
     stay: Stay,
     tell: impl FnOnce(Outcome) -> T,
 ) -> Result<T, RunError> {
@@ -319,13 +290,29 @@ fn perform<T>(
         .enable_all()
         .build()?;
     let (interrupted, interrupt) = watch::channel(false);
-    let view = crate::live::start(view, scenario);
+    let Watching {
+        view,
+        live,
+        page,
+        desk,
+        orders,
+    } = watching;
+    let hands = Hands {
+        desk,
+        // One way to end a run: as Ctrl-C does.
+        stop: Box::new(|| {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT);
+        }),
+        page,
+    };
+    let view = crate::live::start(view, scenario, hands);
     let observer: Arc<dyn Observer> = match live {
         Some(live) => Arc::new(Both(view, live)),
         None => view,
     };
     let mut stage = Stage::new(artefacts.folder().join("logs"), observer, interrupt.clone());
     stage.orders = orders;
+    stage.snapshots = Some(snapshots);
     if stay.0 {
         stage.afterwards = Afterwards::Stays(RefCell::default());
     }
@@ -341,6 +328,7 @@ fn perform<T>(
                 }
                 if interrupted.send_replace(true) {
                     // Asked twice: do not wait for anything. The kernel ends our children.
+                    crate::live::give_terminal_back();
                     std::process::exit(i32::from(Exit::Interrupted.code()));
                 }
             }
