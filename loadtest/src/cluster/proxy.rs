@@ -319,8 +319,10 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_is_down_looks_down() {
         let proxy = Proxy::start(([127, 0, 0, 1], 1).into()).unwrap();
-        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
-        let mut byte = [0];
-        assert!(stream.read_exact(&mut byte).await.is_err());
+        // It may hang up before we have heard that we are connected.
+        if let Ok(mut stream) = TcpStream::connect(proxy.address).await {
+            let mut byte = [0];
+            assert!(stream.read_exact(&mut byte).await.is_err());
+        }
     }
 }
