@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use ahash::AHashMap;
 use cache_node::store::{Item, Lookup, Read, Seconds};
 
 use crate::support::{START, resident_bytes, run_anew, set_until, store};
@@ -263,7 +264,11 @@ fn memcached(workload: &str, all: &[Request], limit_bytes: u64) -> Outcome {
     let mut keys = vec![Vec::new(); BATCH];
     let mut answer = Vec::new();
     let mut tally = Tally::new(all.len());
-    for batch in all.chunks(BATCH) {
+    // memcached's clock cannot be driven, so this side of the socket keeps the ends of its items: what should be gone
+    // counts as a miss and is set again.
+    let mut ends: AHashMap<u64, u32> = AHashMap::new();
+    for (at, batch) in all.chunks(BATCH).enumerate() {
+        let now = u32::try_from(at * BATCH / 1000).expect("a short run");
         for (request, key) in batch.iter().zip(&mut keys) {
             write_key(workload, request, key);
         }
@@ -276,11 +281,15 @@ fn memcached(workload: &str, all: &[Request], limit_bytes: u64) -> Outcome {
         let mut hits = server.get(&reads, &mut answer).into_iter();
         let mut sets = Vec::new();
         for (request, key) in batch.iter().zip(&keys) {
-            let hit = !request.write && hits.next().expect("an answer for each");
+            let lives = ends.get(&request.key).is_none_or(|&end| now < end);
+            let hit = !request.write && hits.next().expect("an answer for each") && lives;
             if !request.write {
                 tally.read(hit);
             }
             if !hit {
+                if request.ttl > 0 {
+                    ends.insert(request.key, now + request.ttl);
+                }
                 let len = request.value_len as usize;
                 sets.extend_from_slice(b"set ");
                 sets.extend_from_slice(key);

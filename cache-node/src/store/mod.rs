@@ -103,11 +103,17 @@ impl Store {
         now: UnixSeconds,
         file: impl FnMut(usize) -> Option<MappedFile>,
     ) -> Self {
-        Self::with_seeds(config, now, rand::random(), file)
+        Self::build(config, now, rand::random(), file)
     }
 
-    /// With a hasher whose seeds are known, so that a run can be repeated.
-    fn with_seeds(
+    /// An empty store whose hasher has these seeds: the same operations then take the same course in every run. For
+    /// measurements and tests; a server draws its seeds, so that nobody can choose keys that collide.
+    #[must_use]
+    pub fn with_seeds(config: &StoreConfig, now: UnixSeconds, seeds: [u64; 4]) -> Self {
+        Self::build(config, now, seeds, |_shard| None)
+    }
+
+    fn build(
         config: &StoreConfig,
         now: UnixSeconds,
         seeds: [u64; 4],

@@ -81,7 +81,7 @@ fn cas_uniques_do_not_come_again_after_a_restart_or_a_delete_and_fit_32_bits() {
             ..StoreConfig::default()
         };
         let start = START.0 + life;
-        let store = Store::with_seeds(&config, UnixSeconds(start), [life, 2, 3, 4], |_| None);
+        let store = Store::with_seeds(&config, UnixSeconds(start), [life, 2, 3, 4]);
         let now = store.seconds(UnixSeconds(start));
         (0..1000)
             .map(|_| {

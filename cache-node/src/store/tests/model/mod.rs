@@ -44,7 +44,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64, config: StoreConfig, keys: u32, value_len_max: usize) -> Self {
-        let store = Store::with_seeds(&config, START, [seed, 1, 2, 3], |_| None);
+        let store = Store::with_seeds(&config, START, [seed, 1, 2, 3]);
         let now = store.seconds(START);
         let rng = SmallRng::seed_from_u64(seed);
         let map = HashMap::new();
