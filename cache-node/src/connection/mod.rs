@@ -16,7 +16,6 @@ use bytes::{Buf, BytesMut};
 use protocol::Limits;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::io::ReadBuf;
 
 use self::input::Input;
 pub(crate) use self::socket::Socket;
@@ -217,10 +216,7 @@ impl<S: Socket> Connection<'_, S> {
         if input.room().is_empty() {
             input.make_room(READ_BYTES);
         }
-        let mut room = ReadBuf::new(input.room());
-        let polled = Pin::new(&mut self.stream).poll_read(task, &mut room);
-        let read = room.filled().len();
-        if polled.is_pending() {
+        let Poll::Ready(read) = self.stream.poll_receive(task, input.room()) else {
             self.turn_requests = 0;
             self.client.set_state(if self.rest.is_empty() {
                 State::Idle
@@ -229,13 +225,14 @@ impl<S: Socket> Connection<'_, S> {
             });
             scratch.input.clear();
             return Poll::Pending;
-        }
+        };
+        let read = read?;
         input.filled(read);
         self.counters.bytes_read.add(read as u64);
         if !in_rest && !self.rest.is_empty() {
             self.rest = Input::default();
         }
-        polled.map_ok(|()| read)
+        Poll::Ready(Ok(read))
     }
 
     /// Executes what is complete in the input.
@@ -397,11 +394,8 @@ impl<S: Socket> Connection<'_, S> {
             }
             Fed::Later => {
                 // Whatever a watching client says, only its end matters.
-                let room = scratch.input.room();
-                let mut room = ReadBuf::new(room);
-                ready!(Pin::new(&mut self.stream).poll_read(task, &mut room))?;
-                let left = room.filled().is_empty();
-                Poll::Ready(Ok(left.then_some(End::Closed)))
+                let said = ready!(self.stream.poll_receive(task, scratch.input.room()))?;
+                Poll::Ready(Ok((said == 0).then_some(End::Closed)))
             }
             Fed::Done => {
                 self.feed = None;
