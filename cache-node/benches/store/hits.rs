@@ -86,6 +86,12 @@ fn calibrate(budget: f64, mut run: impl FnMut(u64) -> Outcome) -> (u64, Outcome)
 fn calibrate_memcached(budget: f64, mut run: impl FnMut(u64) -> Outcome) -> (u64, Outcome) {
     let mut megabytes = ((budget / f64::from(1 << 20)) as u64).max(2);
     let mut outcome = run(megabytes << 20);
+    // Near to it in one step; the rest in steps of one.
+    let beyond = (outcome.growth_bytes as f64 - budget) / f64::from(1 << 20);
+    if beyond.abs() > 2.0 {
+        megabytes = (megabytes as f64 - beyond).max(2.0) as u64;
+        outcome = run(megabytes << 20);
+    }
     let enough = |outcome: &Outcome| outcome.growth_bytes as f64 >= budget * (1.0 - NEAR);
     while !enough(&outcome) {
         megabytes += 1;

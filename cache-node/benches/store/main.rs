@@ -18,7 +18,7 @@ const USAGE: &str = "\
 store memory              bytes of memory per item, above key and value; memory when full and churning
 store speed [ITEMS]       CPU time per operation
 store pause [ITEMS [SEGMENT_BYTES|all]]
-                          histogram of one operation's CPU time, filling, evicting and overwriting
+                          histogram of one operation's time, filling, evicting and overwriting
 store count OPERATION     runs one operation often, to be counted by callgrind
 store hits WORKLOAD MB..  hit rate at a budget of resident memory, beside memcached if that is installed, or the one
                           that MEMCACHED names;

@@ -1,6 +1,7 @@
 //! Clocks and memory, as the system counts them.
 
 use std::process::Command;
+use std::time::Instant;
 
 use cache_node::store::{Change, Lookup, NewItem, Read, Seconds, Store, StoreConfig};
 use protocol::UnixSeconds;
@@ -10,6 +11,12 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) fn thread_nanos() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// A stopwatch's start.
+#[expect(clippy::disallowed_methods, reason = "what is measured here is time itself")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }
 
 /// Bytes of memory of a process that are resident.
