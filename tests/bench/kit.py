@@ -123,7 +123,7 @@ class Server:
 
 def cache_node(name="cache-node", memory=1024, core=0, wrap=(), args=()):
     port = free_port()
-    argv = [ours("cache-node"), "-l", "127.0.0.1", "-p", str(port), "-t", "1", "-m", str(memory), "-c", "20000", *args]
+    argv = [ours("cache-node"), "-l", "127.0.0.1", "-p", str(port), *threads(args), "-m", str(memory), "-c", "20000", *args]
     return Server(name, argv, port, core, wrap)
 
 

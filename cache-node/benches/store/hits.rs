@@ -94,8 +94,12 @@ fn calibrate_memcached(budget: f64, mut run: impl FnMut(u64) -> Outcome) -> (u64
     }
     let enough = |outcome: &Outcome| outcome.growth_bytes as f64 >= budget * (1.0 - NEAR);
     while !enough(&outcome) {
-        megabytes += 1;
-        outcome = run(megabytes << 20);
+        let more = run((megabytes + 1) << 20);
+        if more.growth_bytes < outcome.growth_bytes + (1 << 19) {
+            // All there is to keep fits.
+            break;
+        }
+        (megabytes, outcome) = (megabytes + 1, more);
     }
     while megabytes > 2 {
         let less = run((megabytes - 1) << 20);

@@ -22,7 +22,8 @@ store pause [ITEMS [SEGMENT_BYTES|all]]
 store count OPERATION     runs one operation often, to be counted by callgrind
 store hits WORKLOAD MB..  hit rate at a budget of resident memory, beside memcached if that is installed, or the one
                           that MEMCACHED names;
-                          workloads: zipf80 zipf99 zipf120 wonders drift overwrite overwrite60 ttl trace:FILE";
+                          workloads: zipf80 zipf99 zipf120 wonders drift overwrite overwrite60 ttl trace:FILE;
+                          a million keys each, or as many as is said: zipf99x4";
 
 fn main() {
     let arguments: Vec<String> = std::env::args()

@@ -17,14 +17,18 @@ pub(crate) struct Request {
     pub(crate) ttl: u32,
 }
 
-const REQUESTS: usize = 3_000_000;
+const REQUESTS: u64 = 3_000_000;
 const KEYS: u64 = 1_000_000;
 
-/// All requests of a workload, in order.
+/// All requests of a workload, in order. `NAMExN`: with N times the keys and the requests.
 pub(crate) fn requests(name: &str) -> Vec<Request> {
     if let Some(file) = name.strip_prefix("trace:") {
         return trace(file);
     }
+    let (name, times) = name.split_once('x').map_or((name, 1), |(name, times)| {
+        (name, times.parse().expect("a number of times"))
+    });
+    let (requests, keys) = (REQUESTS * times, KEYS * times);
     let mut rng = SmallRng::seed_from_u64(7);
     let exponent = match name {
         "zipf80" => 0.8,
@@ -32,12 +36,12 @@ pub(crate) fn requests(name: &str) -> Vec<Request> {
         "zipf99" | "wonders" | "drift" | "overwrite" | "overwrite60" | "ttl" => 0.99,
         _ => panic!("there is no workload {name}"),
     };
-    let zipf = Zipf::new(KEYS as f64, exponent).expect("the exponent is positive");
-    (0..REQUESTS as u64)
+    let zipf = Zipf::new(keys as f64, exponent).expect("the exponent is positive");
+    (0..requests)
         .map(|at| {
             let rank = zipf.sample(&mut rng) as u64;
             let key = match name {
-                "wonders" if rng.random_ratio(3, 10) => KEYS + at,
+                "wonders" if rng.random_ratio(3, 10) => keys + at,
                 // The popular keys change: one in a hundred thousand with each request.
                 "drift" => rank + at / 10,
                 _ => rank,
