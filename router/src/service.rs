@@ -335,10 +335,7 @@ fn worker_thread(
                         return;
                     }
                 };
-                // A task, not the runtime's root future: waking the root costs a system call, waking a task does not.
-                if let Err(error) = tokio::task::spawn_local(worker).await {
-                    tracing::error!(%error, "worker failed");
-                }
+                worker.await;
             });
         })
         .map_err(StartError::Thread)?;

@@ -71,15 +71,11 @@ impl Socket {
             Self::Unix(stream) => stream.try_io(Interest::READABLE, || received.take(&*stream, buffer)),
             Self::Tls(session) => return Self::read_session(session, cx, buffer),
         };
-        match tried {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-        match received.0 {
-            Some(length) => self.after(cx, length, length == buffer.len()),
+        match (received.0, tried) {
+            (Some(length), _) => self.after(cx, length, length == buffer.len()),
+            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             // Nothing came: to be woken when something does, unless that is now.
-            None => self.wait(cx, Read::Pending, Read::Full(0)),
+            (None, _) => self.wait(cx, Read::Pending, Read::Full(0)),
         }
     }
 
