@@ -13,7 +13,6 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use super::{Phase, TcpDoor};
@@ -22,6 +21,7 @@ use crate::clock::Stopwatch;
 use crate::config::{ClientCerts, OverLimit, Transport};
 use crate::connection::{self, End, Socket};
 use crate::node::Node;
+use crate::tls::Farewell;
 use crate::watch::{CloseReason, Event};
 
 /// A client on its way to a worker.
@@ -362,7 +362,7 @@ fn number_of(stream: &impl AsRawFd) -> i32 {
 }
 
 /// The TLS handshake. Whoever takes too long over it is ended from outside, like a silent client.
-async fn greet(node: &Node, stream: TcpStream, kind: ClientCerts) -> io::Result<TlsStream<TcpStream>> {
+async fn greet(node: &Node, stream: TcpStream, kind: ClientCerts) -> io::Result<Farewell> {
     let tls = node.tls.as_ref();
     let greeting = tls.and_then(|tls| tls.greeting(kind));
     let greeting = greeting.ok_or_else(|| io::Error::other("no certificates for this listener"))?;
@@ -370,6 +370,7 @@ async fn greet(node: &Node, stream: TcpStream, kind: ClientCerts) -> io::Result<
     TlsAcceptor::from(greeting)
         .accept_with(stream, |session| session.set_buffer_limit(buffer))
         .await
+        .map(Farewell)
 }
 
 /// A listener that takes nobody in for now; counts how long.

@@ -2,6 +2,7 @@
 //! Must not know tasks; the server wraps its sockets in what [`Tls::greeting`] gives.
 
 mod ciphers;
+mod farewell;
 mod files;
 mod sessions;
 
@@ -17,6 +18,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 
 use crate::config::{ClientCerts, Listen, TlsConfig, TlsVersion, Transport};
+pub(crate) use farewell::Farewell;
 use sessions::Sessions;
 
 /// Why certificates cannot be used; one line that names the file.

@@ -103,6 +103,26 @@ fn a_client_of_tls_is_served_and_one_without_is_not() {
 }
 
 #[test]
+fn a_client_that_is_let_go_is_told_goodbye() {
+    for version in [&TLS12, &TLS13] {
+        let node = start(",idle_timeout=1", &[]);
+        let mut silent = connect(&node, &Arc::new(client(None, &[version])));
+        ask(&mut silent, b"mn\r\n", b"MN\r\n");
+        // Without a goodbye, this is an unexpected end of file.
+        assert_eq!(silent.read(&mut [0; 8]).unwrap(), 0, "let go for its silence");
+
+        let mut waiting = connect(&node, &Arc::new(client(None, &[version])));
+        ask(&mut waiting, b"mn\r\n", b"MN\r\n");
+        node.signal("-TERM");
+        assert_eq!(
+            waiting.read(&mut [0; 8]).unwrap(),
+            0,
+            "let go by a node that stops"
+        );
+    }
+}
+
+#[test]
 fn large_values_cross_whole_also_to_a_client_that_reads_late() {
     let node = start("", &["-I", "4m"]);
     let mut stream = connect(&node, &anonymous());
