@@ -179,7 +179,7 @@ impl Shown {
     fn latency(&self) -> Line {
         let mut line = vec![
             label("p99"),
-            (Look::Plain, format!("{:<8}", latency(self.progress.p99))),
+            (Look::Plain, format!("{:<9}", latency(self.progress.p99))),
         ];
         if let Some(second) = &self.board.second {
             let row = &second.row;

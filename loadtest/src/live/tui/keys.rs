@@ -62,10 +62,16 @@ impl Keys {
         words.clone_into(&mut self.said);
     }
 
-    /// What the keys do now, and what was said last.
-    pub(super) fn lines(&self, offered: &[Order], page: Option<&str>) -> Vec<Line> {
-        let mut line = Line::new();
+    /// What the keys do now, and what was said last, on lines of at most `width` characters.
+    pub(super) fn lines(&self, offered: &[Order], page: Option<&str>, width: usize) -> Vec<Line> {
+        let (mut lines, mut line, mut used) = (Vec::new(), Line::new(), 0);
         let mut key = |key: &str, does: &str| {
+            let length = key.chars().count() + does.chars().count() + 3;
+            if used + length >= width && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            used += length;
             line.push((Look::Bold, format!("  {key}")));
             line.push((Look::Dim, format!(" {does}")));
         };
@@ -92,8 +98,9 @@ impl Keys {
                 line.push((Look::Plain, format!("   {}", self.said)));
             }
         }
-        let page = page.map(|page| vec![(Look::Dim, format!("  live page: {page}"))]);
-        [line].into_iter().chain(page).collect()
+        lines.push(line);
+        lines.extend(page.map(|page| vec![(Look::Dim, format!("  live page: {page}"))]));
+        lines
     }
 }
 
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_offered_is_told() {
         let text = |keys: &Keys, offered: &[Order]| -> String {
-            let lines = keys.lines(offered, Some("http://127.0.0.1:5666/"));
+            let lines = keys.lines(offered, Some("http://127.0.0.1:5666/"), 100);
             lines.into_iter().flatten().map(|(_, text)| text).collect()
         };
         let mut keys = Keys::default();
@@ -160,5 +167,10 @@ mod tests {
         keys.press(b"x", &OFFERED);
         assert_eq!(keys.press(b"-", &OFFERED), []);
         assert!(text(&keys, &OFFERED).contains("rate ÷ 1.5: not offered in this run"));
+        assert_eq!(
+            keys.lines(&OFFERED, None, 30).len(),
+            3,
+            "a narrow terminal has all keys"
+        );
     }
 }

@@ -26,12 +26,13 @@ pub(super) fn draw(stage: &Stage, updates: &Receiver<Update>, hands: &Hands) {
         for act in keys.press(&terminal.typed(), offered) {
             carry_out(act, hands, &mut keys);
         }
+        let size = Terminal::size();
         let told = if terminal.has_keys() {
-            keys.lines(offered, hands.page.as_deref())
+            keys.lines(offered, hands.page.as_deref(), size.width)
         } else {
             Vec::new()
         };
-        let lines = shown.lines(stage, Terminal::size(), told);
+        let lines = shown.lines(stage, size, told);
         let mut screen = std::io::stderr();
         let text = picture(&lines, colours);
         screen.write_all(text.as_bytes()).and_then(|()| screen.flush())
