@@ -1,4 +1,6 @@
-//! Che's approximation and the cold curve, against an LRU that really runs and against tables.
+//! Che's approximation and the cold curve, against an LRU that really runs and against tables; and its like for S3-FIFO.
+
+use std::collections::{HashMap, VecDeque};
 
 use cluster::predict::Popularity;
 use cluster::{HashKind, Placement, Server, Topology};
@@ -347,4 +349,122 @@ fn bytes_count_when_capacity_is_in_bytes() {
     let rate = hit_rate(400_000, &mut get);
     let time = popularity.characteristic_time_bytes(300_000.0);
     near("heavy and light", rate, popularity.hit_rate_lru(time), 0.005);
+}
+
+/// An S3-FIFO that runs: a tenth of the items in the small queue, ghosts for as many as are held, three reads counted.
+#[derive(Default)]
+struct S3Fifo {
+    capacity: usize,
+    /// Reads counted of each key held.
+    reads: HashMap<usize, u8>,
+    small: VecDeque<usize>,
+    main: VecDeque<usize>,
+    /// Number of the eviction from the small queue.
+    ghosts: HashMap<usize, usize>,
+    evicted: usize,
+}
+
+impl S3Fifo {
+    fn get(&mut self, key: usize) -> bool {
+        if let Some(reads) = self.reads.get_mut(&key) {
+            *reads = (*reads + 1).min(3);
+            return true;
+        }
+        while self.reads.len() >= self.capacity {
+            self.evict();
+        }
+        self.reads.insert(key, 0);
+        match self.ghosts.remove(&key) {
+            Some(number) if self.evicted - number < self.capacity => self.main.push_back(key),
+            _ => self.small.push_back(key),
+        }
+        false
+    }
+
+    fn evict(&mut self) {
+        if self.small.len() > self.capacity / 10 {
+            let key = self.small.pop_front().expect("longer than a tenth");
+            if self.reads[&key] > 0 {
+                self.reads.insert(key, 0);
+                self.main.push_back(key);
+            } else {
+                self.reads.remove(&key);
+                self.evicted += 1;
+                self.ghosts.insert(key, self.evicted);
+            }
+        } else {
+            let key = self.main.pop_front().expect("what is not small is main");
+            match self.reads[&key] {
+                0 => {
+                    self.reads.remove(&key);
+                }
+                reads => {
+                    self.reads.insert(key, reads - 1);
+                    self.main.push_back(key);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_s3_fifo_hits_as_often_as_its_theory_says() {
+    for (alpha, percent) in [(0.8, 10), (0.99, 5), (0.99, 25), (1.2, 10)] {
+        let mut zipf = Zipf::new(alpha, 6);
+        let items = KEYS / 100 * percent;
+        let mut cache = S3Fifo {
+            capacity: items as usize,
+            ..S3Fifo::default()
+        };
+        hit_rate(200_000, || cache.get(zipf.draw()));
+        let found = hit_rate(300_000, || cache.get(zipf.draw()));
+        let theory = Popularity::zipf(KEYS, alpha).hit_rate_s3_fifo(f64::from(items));
+        near(&format!("alpha {alpha}, {percent} %"), found, theory, 0.005);
+    }
+}
+
+/// (alpha, S3-FIFO's hit rate with room for 1, 5, 10 and 25 % of the keys).
+const S3_FIFO: [(f64, [f64; 4]); 5] = [
+    (0.6, [0.1314, 0.2549, 0.3406, 0.5082]),
+    (0.8, [0.3158, 0.4696, 0.5537, 0.6901]),
+    (0.9, [0.4510, 0.6015, 0.6747, 0.7832]),
+    (0.99, [0.5840, 0.7180, 0.7767, 0.8570]),
+    (1.2, [0.8400, 0.9106, 0.9347, 0.9623]),
+];
+
+#[test]
+fn keys_asked_for_once_miss_and_hardly_cost_the_others() {
+    let weights = (1..=20_000_u32).map(|rank| (f64::from(rank).powf(-0.9), 1.0));
+    let total: f64 = weights.clone().map(|(weight, _)| weight).sum();
+    let without = Popularity::from_classes(weights.clone()).hit_rate_s3_fifo(2_000.0);
+    let expected = Popularity::zipf(20_000, 0.9).hit_rate_s3_fifo(2_000.0);
+    near("classes of one key", without, expected, 1e-9);
+    // A fifth of the requests, each for a key of its own: they pass through the small queue and are gone.
+    let lone = (total * 1e-12, 0.25 * 1e12);
+    let beside = Popularity::from_classes(weights.chain([lone]));
+    near("a fifth", beside.hit_rate_s3_fifo(2_000.0), 0.8 * without, 0.01);
+    let time = beside.characteristic_time(2_000.0);
+    assert!(
+        beside.hit_rate_lru(time) < 0.8 * without - 0.05,
+        "an LRU keeps them as long as any"
+    );
+}
+
+#[test]
+fn s3_fifo_lies_between_an_lru_and_the_ceiling() {
+    for (alpha, rates) in S3_FIFO {
+        let popularity = Popularity::zipf(KEYS, alpha);
+        for (part, rate) in [0.01, 0.05, 0.10, 0.25].into_iter().zip(rates) {
+            let items = part * f64::from(KEYS);
+            let found = popularity.hit_rate_s3_fifo(items);
+            near(&format!("alpha {alpha}, {part}"), found, rate, 0.001);
+            let lru = popularity.hit_rate_lru(popularity.characteristic_time(items));
+            assert!(found > lru && found < popularity.hit_rate_best(items));
+        }
+    }
+    let popularity = Popularity::zipf(1000, 0.9);
+    near("all fits", popularity.hit_rate_s3_fifo(1000.0), 1.0, 0.0);
+    near("nothing does", popularity.hit_rate_s3_fifo(0.0), 0.0, 0.0);
+    let nearly = popularity.hit_rate_s3_fifo(999.0);
+    assert!((0.99..1.0).contains(&nearly), "{nearly}");
 }

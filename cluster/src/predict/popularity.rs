@@ -6,14 +6,14 @@
 /// Keys by how likely the next request is for them. Keys equally likely are kept as one class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Popularity {
-    classes: Vec<Class>,
+    pub(super) classes: Vec<Class>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Class {
+pub(super) struct Class {
     /// That a request is for one given key of the class.
-    probability: f64,
-    keys: f64,
+    pub(super) probability: f64,
+    pub(super) keys: f64,
     /// Of all keys of the class together.
     bytes: f64,
 }
@@ -50,6 +50,23 @@ impl Popularity {
         };
         Self {
             classes: keys.chunk_by(|a, b| a.0 == b.0).map(class).collect(),
+        }
+    }
+
+    /// From classes of keys alike: the weight of each key, in any unit, and how many there are. One byte each.
+    pub fn from_classes(classes: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let classes: Vec<(f64, f64)> = classes
+            .into_iter()
+            .filter(|&(weight, keys)| weight > 0.0 && keys > 0.0)
+            .collect();
+        let total: f64 = classes.iter().map(|(weight, keys)| weight * keys).sum();
+        let class = |(weight, keys)| Class {
+            probability: weight / total,
+            keys,
+            bytes: keys,
+        };
+        Self {
+            classes: classes.into_iter().map(class).collect(),
         }
     }
 
@@ -154,7 +171,7 @@ impl Popularity {
         })
     }
 
-    fn sum(&self, term: impl Fn(&Class) -> f64) -> f64 {
+    pub(super) fn sum(&self, term: impl Fn(&Class) -> f64) -> f64 {
         self.classes.iter().map(term).sum()
     }
 }
