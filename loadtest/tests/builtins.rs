@@ -1,4 +1,4 @@
-//! Built-in scenarios at a tenth of their size: what they expect holds on our cluster, and does not when the thing they
+//! Built-in scenarios at a fraction of their size: what they expect holds on our cluster, and does not when the thing they
 //! guard is broken.
 //!
 //! In a closed loop, so that what is compared are counts of requests: the same on a slow machine as on a fast one.
@@ -12,8 +12,10 @@ use loadtest::measure::outcome::Outcome;
 use loadtest::scenario::builtin;
 use toml::{Table, Value};
 
-/// Requests that stand for a second of the built-in, which has ten times the keys.
+/// Requests that stand for a second of the built-in, which has more keys.
 const REQUESTS_PER_SECOND: i64 = 600;
+/// Keys for each of which there is one here.
+const KEYS: i64 = 4;
 
 /// The built-in with these words changed.
 fn changed(name: &str, changes: &[(&str, &str)]) -> Table {
@@ -25,10 +27,14 @@ fn changed(name: &str, changes: &[(&str, &str)]) -> Table {
     text.parse().unwrap()
 }
 
-/// A tenth of the keys, requests instead of seconds.
-fn small(mut scenario: Table) -> Table {
+/// Fewer keys, requests instead of seconds.
+fn small(scenario: Table) -> Table {
+    smaller(scenario, KEYS)
+}
+
+fn smaller(mut scenario: Table, by: i64) -> Table {
     let keys = scenario["workload"]["keys"].as_integer().unwrap();
-    scenario["workload"]["keys"] = Value::Integer(keys / 10);
+    scenario["workload"]["keys"] = Value::Integer(keys / by);
     scenario["load"] = "mode = \"closed\"\nconnections = 4\npipeline = 8\ntimeout = \"30s\""
         .parse::<Table>()
         .unwrap()
@@ -155,12 +161,26 @@ fn what_was_popular_makes_room() {
         ("nodes = 4", "nodes = 2"),
         ("memory = \"4MiB\"", "memory = \"1MiB\""),
     ];
-    passes(&small(changed("popularity-shift", &less)));
+    passes(&smaller(changed("popularity-shift", &less), 10));
     let full = [
         less[0],
         ("memory = \"4MiB\"", "memory = \"1MiB\", args = [\"-M\"]"),
     ];
-    fails(&small(changed("popularity-shift", &full)), "shift.recovery_95");
+    fails(
+        &smaller(changed("popularity-shift", &full), 10),
+        "shift.recovery_95",
+    );
+}
+
+#[test]
+fn full_nodes_keep_what_the_theory_of_their_eviction_says() {
+    // A quarter of the keys, at a quarter of the memory.
+    let less = ("memory = \"4MiB\"", "memory = \"1MiB\"");
+    let outcome = passes(&small(changed("eviction", &[less])));
+    let steady = outcome.phases.last().unwrap();
+    assert!(steady.totals.misses_by_reason.evicted > 1_000, "{steady:?}");
+    let refusing = ("memory = \"4MiB\"", "memory = \"1MiB\", args = [\"-M\"]");
+    fails(&small(changed("eviction", &[refusing])), "predicted.hit_rate");
 }
 
 /// Rates need an open loop; what is asked of this machine is little, and its patience long.
@@ -185,5 +205,9 @@ fn a_search_ends_at_the_highest_rate_that_holds() {
         (search.capacity, search.probes.len(), threshold)
     };
     assert_eq!(capacity("20s"), (200.0, 3, true), "50, 100, 200");
-    assert_eq!(capacity("1us"), (0.0, 1, false), "nothing is that fast");
+    assert_eq!(
+        capacity("1us"),
+        (0.0, 2, false),
+        "nothing is that fast, tried twice"
+    );
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ fn start(folder: &Path) -> Child {
         .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // As a shell starts it: Ctrl-C goes to all of the group.
+        .process_group(0)
         .spawn()
         .unwrap()
 }
@@ -175,4 +178,25 @@ fn an_interrupted_run_tells_what_it_saw() {
     let (code, outcome) = end(child, &run);
     assert_eq!(code, 130);
     assert!(outcome.interrupted);
+}
+
+#[test]
+fn ctrl_c_reaches_the_run_and_leaves_the_cluster_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = start(folder.path());
+    let run = until_driving(folder.path());
+    eventually("a node", || child_of(child.id(), "cache-node"));
+    let group = Command::new("kill")
+        .args(["-INT", "--", &format!("-{}", child.id())])
+        .status()
+        .unwrap();
+    assert!(group.success());
+    go_on(folder.path());
+    let (code, outcome) = end(child, &run);
+    assert_eq!(code, 130);
+    let totals = outcome.totals;
+    assert_eq!(
+        totals.errors, totals.timeouts,
+        "nobody else took it for theirs: {totals:?}"
+    );
 }

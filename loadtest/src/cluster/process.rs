@@ -69,6 +69,8 @@ impl Process {
                     .stdin(Stdio::null())
                     .stdout(Stdio::piped())
                     .stderr(log_file)
+                    // Ctrl-C is for us: it reaches the whole group of the terminal, and the cluster ends when we say.
+                    .process_group(0)
                     .kill_on_drop(true)
                     .spawn()
                     .map_err(spawn)?;
@@ -109,6 +111,8 @@ impl Process {
                     .stdin(Stdio::null())
                     .stdout(Stdio::null())
                     .stderr(log_file)
+                    // Ctrl-C is for us: it reaches the whole group of the terminal, and the cluster ends when we say.
+                    .process_group(0)
                     .kill_on_drop(true)
                     .spawn()
                     .map_err(spawn)?;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use cache_node::embedded::{Jitter, JitterMode};
+
 use super::process::{self, Process, Program};
 use super::{Body, Cluster, ClusterError, Router};
 use crate::scenario::ClusterMode;
@@ -16,12 +18,18 @@ impl Cluster {
         let node = &self.spec.node;
         let listen = again.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
         if self.spec.mode == ClusterMode::Embedded {
-            let config = cache_node::embedded::Config {
+            let mut config = cache_node::embedded::Config {
                 listen: vec![listen.into()],
                 threads: node.threads,
                 memory_limit_bytes: node.memory_bytes,
                 ..cache_node::embedded::Config::embedded()
             };
+            if let Some(jitter) = node.ttl_jitter {
+                config.ttl_jitter = Jitter {
+                    permille: permille(jitter),
+                    mode: JitterMode::Symmetric,
+                };
+            }
             let handle = cache_node::embedded::start(config).map_err(|error| ClusterError::Embedded {
                 what: name.to_owned(),
                 why: error.to_string(),
@@ -54,6 +62,13 @@ impl Cluster {
             args.extend([
                 "--persist".to_owned(),
                 self.memory_folder(name).display().to_string(),
+            ]);
+        }
+        if let Some(jitter) = node.ttl_jitter {
+            let permille = permille(jitter);
+            args.extend([
+                "--ttl-jitter".to_owned(),
+                format!("{}.{}%", permille / 10, permille % 10),
             ]);
         }
         args.extend(node.args.iter().cloned());
@@ -112,4 +127,14 @@ pub(super) async fn end(body: Body, at_once: bool) {
         Body::Router(handle) => drop(tokio::task::spawn_blocking(|| handle.shutdown()).await),
         Body::Elsewhere | Body::Gone => {}
     }
+}
+
+/// A share (at most 1) in thousandths.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "from 0 to 1000"
+)]
+fn permille(share: f64) -> u32 {
+    (share * 1000.0).round() as u32
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::exit::Exit;
 use crate::report::number;
 use crate::scenario::{
-    Action, Arrival, ClusterMode, Fill, LoadMode, Offset, Overrides, PhaseLength, Popularity, Scenario,
-    TraceSource, load, time_text,
+    Action, Arrival, ClusterMode, Fill, JitterBy, LoadMode, Offset, Overrides, PhaseLength, Popularity,
+    Scenario, TraceSource, load, time_text,
 };
 
 /// Everything `check` was asked for.
@@ -167,6 +167,11 @@ fn workload_line(scenario: &Scenario) -> String {
                 number::percent(Some(*data))
             )
         }
+        Popularity::Histogram(buckets) => format!(
+            "{} keys, popular by a histogram of {} buckets",
+            number::count(workload.keys),
+            buckets.len()
+        ),
         Popularity::Trace(trace) => match &trace.source {
             TraceSource::TwitterC52 => {
                 "trace of Twitter's cluster 52 (packaged), replayed in order".to_owned()
@@ -175,8 +180,12 @@ fn workload_line(scenario: &Scenario) -> String {
         },
     };
     let ttl = workload.ttl.as_ref().map_or("no TTL".to_owned(), |ttl| {
+        let by = match ttl.jitter_by {
+            Some(JitterBy::Node) => " by the nodes",
+            Some(JitterBy::Loadtest) | None => "",
+        };
         format!(
-            "TTL {} ± {}",
+            "TTL {} ± {}{by}",
             time_text(ttl.base),
             number::percent(Some(ttl.jitter))
         )
@@ -202,12 +211,18 @@ fn load_line(scenario: &Scenario) -> String {
         }
         LoadMode::Open { rate, arrival } => {
             let arrival = match arrival {
-                Arrival::Poisson => "Poisson",
-                Arrival::Constant => "evenly spaced",
+                Arrival::Poisson => "Poisson".to_owned(),
+                Arrival::Constant => "evenly spaced".to_owned(),
+                Arrival::Burst(size) => format!("bursts of {size} as Poisson"),
             };
+            let stages = load.stages.iter().map(|stage| {
+                let (target, time) = (number::three_digits(stage.target), time_text(stage.duration));
+                format!(", to {target} in {time}")
+            });
             format!(
-                "open loop, {} requests/s, {arrival} arrivals",
-                number::three_digits(rate)
+                "open loop, {} requests/s{}, {arrival} arrivals",
+                number::three_digits(rate),
+                stages.collect::<String>()
             )
         }
         LoadMode::Closed { pipeline } => format!("closed loop, {pipeline} outstanding per connection"),

@@ -76,6 +76,10 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, RunError> {
                 .ok_or_else(|| RunError::Popularity(format!("latest {alpha}")))?,
             format!("latest, zipf {alpha}"),
         ),
+        Wanted::Histogram(ref buckets) => (
+            Popularity::histogram(buckets, seed),
+            format!("a histogram of {} buckets", buckets.len()),
+        ),
         Wanted::Hotspot { data, ops } => (
             Popularity::hotspot(n, data, ops, seed),
             format!("hot spot {ops} of requests to {data} of keys"),

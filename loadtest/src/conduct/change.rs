@@ -148,7 +148,13 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
 impl Planned {
     /// The end of a warm-up: cold is what the pool's own nodes were never given, copied or stored. What is asked for
     /// since the beginning has been, so the hit rate goes on from there on the curve of a cluster that began empty.
-    pub(super) fn lose_what_stayed_behind(&mut self, core: &Lookaside, prepared: &Prepared, gets_since: u64) {
+    pub(super) fn lose_what_stayed_behind(
+        &mut self,
+        core: &Lookaside,
+        prepared: &Prepared,
+        gets_since: u64,
+        lone_get: f64,
+    ) {
         let affected: Arc<[bool]> = (0..prepared.keys.len())
             .map(|key| core.is_stored(key) && !core.is_at_home(key))
             .collect();
@@ -164,6 +170,7 @@ impl Planned {
                 (None, Some(popularity)) => {
                     ColdCurve::independent(|rank| popularity.weight(rank), popularity.keys())
                         .after(gets_since)
+                        .but_for(lone_get)
                         .at_most(mixture.warm)
                 }
                 (None, None) => ColdCurve::default(),

@@ -190,6 +190,20 @@ impl Watch {
             .collect()
     }
 
+    /// The looks at a node between two moments.
+    pub(super) fn rows_of<'a>(
+        &'a self,
+        name: &'a str,
+        from_seconds: f64,
+        to_seconds: f64,
+    ) -> impl Iterator<Item = &'a NodeRow> {
+        let within = move |row: &&NodeRow| row.t >= from_seconds && row.t < to_seconds;
+        self.rows
+            .iter()
+            .filter(move |row| row.node == name)
+            .filter(within)
+    }
+
     /// Gets per node so far, by name.
     pub(super) fn gets_of(&self, name: &str) -> u64 {
         self.totals.get(name).map_or(0, |total| total.gets)

@@ -1,7 +1,7 @@
 //! The scenarios that come with the program; each takes at most three minutes and 5,000 to 12,000 requests a second.
 
 /// Name and text, in the order `list` shows them.
-const BUILTINS: [(&str, &str); 23] = [
+const BUILTINS: [(&str, &str); 26] = [
     ("smoke", include_str!("../../scenarios/smoke.toml")),
     ("trace-c52", include_str!("../../scenarios/trace-c52.toml")),
     (
@@ -40,6 +40,7 @@ const BUILTINS: [(&str, &str); 23] = [
         "popularity-shift",
         include_str!("../../scenarios/popularity-shift.toml"),
     ),
+    ("eviction", include_str!("../../scenarios/eviction.toml")),
     (
         "capacity-search",
         include_str!("../../scenarios/capacity-search.toml"),
@@ -48,6 +49,8 @@ const BUILTINS: [(&str, &str); 23] = [
         "hot-key-expiry",
         include_str!("../../scenarios/hot-key-expiry.toml"),
     ),
+    ("hot-key-herd", include_str!("../../scenarios/hot-key-herd.toml")),
+    ("ttl-limited", include_str!("../../scenarios/ttl-limited.toml")),
     ("ttl-sync", include_str!("../../scenarios/ttl-sync.toml")),
     ("ttl-jitter", include_str!("../../scenarios/ttl-jitter.toml")),
     ("metastable", include_str!("../../scenarios/metastable.toml")),

@@ -1,4 +1,4 @@
-//! From a file name (or `builtin:NAME`) and command-line changes to a checked `Scenario`.
+//! From a file name (or `builtin:NAME`) to a checked `Scenario`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Origin, Source, one_of};
 use super::reader::{Table, as_string};
-use super::tree::{self, Entry, Node, Value};
-use super::{Offset, Overrides, PhaseKind, PhaseLength, Scenario, Threshold};
-use super::{builtin, event, matrix, sections, threshold, timeline, workload};
+use super::tree::{self, Node, Value};
+use super::{Overrides, PhaseKind, PhaseLength, Scenario, Threshold};
+use super::{builtin, event, matrix, overrides, sections, threshold, timeline, workload};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -144,7 +144,7 @@ fn read_merged(source: &Arc<Source>, folder: Option<&Path>, depth: usize) -> Res
 }
 
 fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result<Scenario> {
-    apply_overrides(&mut root, overrides)?;
+    overrides::apply(&mut root, overrides)?;
     let mut table = Table::new(&root, "the scenario")?;
     let Some(name) = table.string("name")?.map(str::to_owned) else {
         return Err(table.error("the scenario has no name", "expected name = \"my-scenario\""));
@@ -159,9 +159,10 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     let description = table.string("description")?.unwrap_or_default().to_owned();
     let theory = table.string("theory")?.unwrap_or_default().to_owned();
     let seed = table.integer("seed", 0, u64::MAX >> 1)?.unwrap_or(1);
-    let cluster = sections::cluster(table.table("cluster", "[cluster]")?, overrides.allow_remote)?;
+    let mut cluster = sections::cluster(table.table("cluster", "[cluster]")?, overrides.allow_remote)?;
     let workload = workload::workload(table.table("workload", "[workload]")?, folder)?;
-    let load = sections::load(table.table("load", "[load]")?, &workload)?;
+    workload::tell_nodes(&workload, &mut cluster, &table.place("workload"))?;
+    let load = super::load::load(table.table("load", "[load]")?, &workload)?;
     let backend = sections::backend(table.table("backend", "[backend]")?)?;
     let check = sections::check(table.table("check", "[check]")?)?;
     let search = match table.is_written("search") {
@@ -215,7 +216,7 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     scenario.thresholds = thresholds(&mut table, &scenario, overrides)?;
     table.finish()?;
     if let Some(factor) = overrides.time_scale {
-        scale_time(&mut scenario, factor);
+        overrides::scale_time(&mut scenario, factor);
     }
     Ok(scenario)
 }
@@ -264,8 +265,20 @@ fn thresholds(table: &mut Table<'_>, scenario: &Scenario, overrides: &Overrides)
         };
         let place = row.place("expr");
         let why = row.string("why")?.map(str::to_owned);
+        let lasting = row.time("for")?.unwrap_or_default();
+        let abort = row.boolean("abort")?.unwrap_or(false);
+        if scenario.matrix.is_some() && (abort || !lasting.is_zero()) {
+            return Err(row.error(
+                "the thresholds of a matrix are judged at its end",
+                "expected neither `for` nor `abort`",
+            ));
+        }
         row.finish()?;
-        thresholds.push(one_threshold(text, why, &place, 1, scenario)?);
+        thresholds.push(Threshold {
+            lasting,
+            abort,
+            ..one_threshold(text, why, &place, 1, scenario)?
+        });
     }
     if overrides.no_thresholds {
         thresholds.clear();
@@ -303,6 +316,8 @@ fn one_threshold(
             expr: text.to_owned(),
             why,
             condition,
+            lasting: Duration::ZERO,
+            abort: false,
         }),
         Err(mistake) => {
             let origin = if verbatim {
@@ -315,213 +330,23 @@ fn one_threshold(
     }
 }
 
-/// `--set`, then the flags that are short for a `--set`.
-fn apply_overrides(root: &mut Node, overrides: &Overrides) -> Result<()> {
-    for text in &overrides.set {
-        let source = Arc::new(Source {
-            name: "--set".to_owned(),
-            text: text.clone(),
-            has_lines: false,
-        });
-        let whole = Origin {
-            source: source.clone(),
-            span: 0..text.len(),
-        };
-        let Some((path, _)) = text.split_once('=') else {
-            return Err(Diagnostic::new(
-                &whole,
-                "no `=`",
-                "expected PATH=VALUE, like load.rate=5000",
-            ));
-        };
-        let mut segments = Vec::new();
-        let mut at = 0;
-        for segment in path.split('.') {
-            let place = Origin {
-                source: source.clone(),
-                span: at..at + segment.len(),
-            };
-            if segment.trim().is_empty() {
-                return Err(Diagnostic::new(
-                    &place,
-                    "an empty name in the path",
-                    "expected PATH=VALUE, like load.rate=5000",
-                ));
-            }
-            segments.push((segment.trim().to_owned(), place));
-            at += segment.len() + 1;
-        }
-        let value = tree::parse_value(&source, path.len() + 1..text.len())?;
-        tree::set(root, &segments, value)?;
-    }
-    if let Some(seed) = overrides.seed {
-        let (origin, seed) = (flag("--seed", seed.to_string()), i64::try_from(seed));
-        let Ok(seed) = seed else {
-            return Err(Diagnostic::new(
-                &origin,
-                "the seed is too large",
-                "expected at most 2^63 - 1",
-            ));
-        };
-        set_flag(root, &["seed"], Value::Integer(seed), &origin)?;
-    }
-    if let Some(rate) = overrides.rate {
-        set_flag(
-            root,
-            &["load", "rate"],
-            Value::Float(rate),
-            &flag("--rate", rate.to_string()),
-        )?;
-    }
-    if let Some(duration) = &overrides.duration {
-        override_duration(root, duration)?;
-    }
-    if overrides.embedded {
-        let origin = flag("--embedded", "--embedded".to_owned());
-        set_flag(
-            root,
-            &["cluster", "mode"],
-            Value::String("embedded".to_owned()),
-            &origin,
-        )?;
-    }
-    if let Some(factor) = overrides.time_scale
-        && !(factor > 0.0 && factor <= 100.0)
-    {
-        let origin = flag("--time-scale", factor.to_string());
-        return Err(Diagnostic::new(
-            &origin,
-            "this factor makes no timeline",
-            "expected a number above 0 and up to 100",
-        ));
-    }
-    Ok(())
-}
-
-fn flag(name: &str, text: String) -> Origin {
-    Origin {
-        span: 0..text.len(),
-        source: Arc::new(Source {
-            name: name.to_owned(),
-            text,
-            has_lines: false,
-        }),
-    }
-}
-
-fn set_flag(root: &mut Node, path: &[&str], value: Value, origin: &Origin) -> Result<()> {
-    let path: Vec<_> = path
-        .iter()
-        .map(|segment| ((*segment).to_owned(), origin.clone()))
-        .collect();
-    tree::set(
-        root,
-        &path,
-        Node {
-            origin: origin.clone(),
-            value,
-        },
-    )
-}
-
-/// `--duration`: every timed measuring phase takes this long.
-fn override_duration(root: &mut Node, duration: &str) -> Result<()> {
-    let origin = flag("--duration", duration.to_owned());
-    let mut timed = 0;
-    if let Value::Table(entries) = &mut root.value
-        && let Some(Entry {
-            node: Node {
-                value: Value::Array(phases),
-                ..
-            },
-            ..
-        }) = entries.iter_mut().find(|entry| entry.key == "phase")
-    {
-        for phase in phases {
-            let Value::Table(fields) = &mut phase.value else {
-                continue;
-            };
-            let measures = fields
-                .iter()
-                .any(|entry| entry.key == "kind" && entry.node.value == Value::String("measure".to_owned()));
-            if let Some(field) = fields
-                .iter_mut()
-                .find(|entry| measures && entry.key == "duration")
-            {
-                field.node = Node {
-                    origin: origin.clone(),
-                    value: Value::String(duration.to_owned()),
-                };
-                timed += 1;
-            }
-        }
-    }
-    if timed == 0 {
-        return Err(Diagnostic::new(
-            &origin,
-            "no measuring phase of this scenario is timed",
-            "expected a scenario with kind = \"measure\" and a duration; use --set phase.NAME.requests=N here",
-        ));
-    }
-    Ok(())
-}
-
-/// Phases, event times and TTLs shrink (or grow) together; rates stay.
-fn scale_time(scenario: &mut Scenario, factor: f64) {
-    let time = |time: Duration| time.mul_f64(factor).max(Duration::from_millis(1));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "request counts are positive and far below 2^53"
-    )]
-    let requests = |requests: u64| (requests as f64 * factor).round() as u64;
-    for phase in &mut scenario.phases {
-        phase.length = match phase.length {
-            PhaseLength::Time(length) => PhaseLength::Time(time(length)),
-            PhaseLength::Requests(count) => PhaseLength::Requests(requests(count).max(1)),
-            PhaseLength::UntilSteady { slope, over, max } => PhaseLength::UntilSteady {
-                slope,
-                over: time(over),
-                max: time(max),
-            },
-            PhaseLength::TraceEnd => PhaseLength::TraceEnd,
-        };
-    }
-    for event in &mut scenario.events {
-        event.at.offset = match event.at.offset {
-            Offset::Time(at) => Offset::Time(at.mul_f64(factor)),
-            Offset::Requests(at) => Offset::Requests(requests(at)),
-        };
-        event.action.scale_time(factor);
-    }
-    if let Some(ttl) = &mut scenario.workload.ttl {
-        ttl.base = time(ttl.base).max(Duration::from_secs(1));
-        for (ttl, _) in &mut ttl.mix {
-            *ttl = time(*ttl).max(Duration::from_secs(1));
-        }
-    }
-    scenario.time_scale = factor;
-}
-
 impl Scenario {
     /// How long the run should take, when its phases are timed or the rate is fixed; cluster start and stop not counted.
     #[must_use]
     pub fn planned_time(&self) -> Option<Duration> {
-        let super::LoadMode::Open { rate, .. } = self.load.mode else {
-            return None;
-        };
+        let course = self.load.course()?;
         // How fast a trace goes is known once it has been read.
-        let rate = self.workload.popularity.speed().is_none().then_some(rate);
+        let course = self.workload.popularity.speed().is_none().then_some(course);
         self.phases
             .iter()
             .try_fold(Duration::ZERO, |sum, phase| match phase.length {
                 PhaseLength::Time(length) => Some(sum + length),
                 PhaseLength::UntilSteady { max, .. } => Some(sum + max),
                 #[expect(clippy::cast_precision_loss, reason = "request counts are far below 2^53")]
-                PhaseLength::Requests(count) => {
-                    rate.map(|rate| sum + Duration::from_secs_f64(count as f64 / rate))
-                }
+                PhaseLength::Requests(count) => course.map(|course| {
+                    let end = course.requests_until(sum.as_secs_f64()) + count as f64;
+                    Duration::from_secs_f64(course.seconds_until(end)).max(sum)
+                }),
                 PhaseLength::TraceEnd => None,
             })
     }

@@ -8,12 +8,15 @@ mod emit;
 mod event;
 mod file;
 mod hash;
+mod histogram;
+mod load;
 mod matrix;
 mod overrides;
 pub mod preset;
 mod quantity;
 mod reader;
 mod sections;
+mod stages;
 pub mod threshold;
 mod timeline;
 mod tree;
@@ -30,6 +33,7 @@ pub use diagnostic::{Diagnostic, Origin, Source, nearest};
 pub use file::{from_text, load};
 pub use overrides::Overrides;
 pub use quantity::{bytes_text, time_text};
+pub use stages::{Course, Stage};
 
 /// A checked scenario: every name resolves, every number is in range, every event has a node to act on.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +123,8 @@ pub struct NodeSpec {
     pub threads: usize,
     /// Extra arguments for the node's command line.
     pub args: Vec<String>,
+    /// What it spreads TTLs by, if `[workload]` says.
+    pub ttl_jitter: Option<f64>,
     /// Another memcached-speaking program to start instead of our own cache-node (it gets `-l 127.0.0.1 -p PORT -m MiB -t N -U 0`).
     pub program: Option<PathBuf>,
 }
@@ -178,8 +184,17 @@ pub enum Popularity {
     Latest {
         alpha: f64,
     },
+    /// Buckets of keys alike, the most popular keys first.
+    Histogram(Vec<Bucket>),
     /// Rows of a trace replayed in order.
     Trace(TraceSpec),
+}
+
+/// So many keys that have this share of the requests together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bucket {
+    pub keys: u64,
+    pub share: f64,
 }
 
 impl Popularity {
@@ -188,7 +203,11 @@ impl Popularity {
     pub fn speed(&self) -> Option<f64> {
         match self {
             Self::Trace(trace) => trace.speed,
-            Self::Uniform | Self::Zipf { .. } | Self::Hotspot { .. } | Self::Latest { .. } => None,
+            Self::Uniform
+            | Self::Zipf { .. }
+            | Self::Hotspot { .. }
+            | Self::Latest { .. }
+            | Self::Histogram(_) => None,
         }
     }
 }
@@ -225,10 +244,45 @@ pub struct Mix {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ttl {
     pub base: Duration,
-    /// ± this fraction, uniform, drawn per set by the load generator.
+    /// ± this fraction, uniform, drawn per store.
     pub jitter: f64,
+    /// By whom; `None`: by the load generator, and the nodes do what they do anyway.
+    pub jitter_by: Option<JitterBy>,
     /// Several TTLs and the share of the stores that get each; empty: `base` for all.
     pub mix: Vec<(Duration, f64)>,
+}
+
+/// Who spreads TTLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JitterBy {
+    /// The load generator alone: the nodes keep to what they are told.
+    Loadtest,
+    /// The nodes: all are told the same.
+    Node,
+}
+
+/// What a cache-node spreads TTLs by unless told otherwise.
+const NODE_JITTER: f64 = 0.1;
+
+impl Ttl {
+    /// The share by which stores of one TTL differ on their way to the nodes.
+    #[must_use]
+    pub fn drawn_jitter(&self) -> f64 {
+        match self.jitter_by {
+            Some(JitterBy::Node) => 0.0,
+            Some(JitterBy::Loadtest) | None => self.jitter,
+        }
+    }
+
+    /// The share of its TTL by which a node may let an item expire early, whatever the TTLs are.
+    #[must_use]
+    pub fn early(ttl: Option<&Self>) -> f64 {
+        match ttl.and_then(|ttl| Some((ttl.jitter_by?, ttl.jitter))) {
+            Some((JitterBy::Node, jitter)) => jitter,
+            Some((JitterBy::Loadtest, _)) => 0.0,
+            None => NODE_JITTER,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,6 +342,8 @@ pub enum Distribution {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
     pub mode: LoadMode,
+    /// Open loop only: where the rate goes from the start of the run on.
+    pub stages: Vec<Stage>,
     pub connections: usize,
     /// A reply later than this is an error.
     pub timeout: Duration,
@@ -310,6 +366,22 @@ pub enum LoadMode {
 pub enum Arrival {
     Poisson,
     Constant,
+    /// So many at the same moment; the moments are as far apart as Poisson arrivals.
+    Burst(u32),
+}
+
+impl Load {
+    /// The rate over time; `None` in a closed loop.
+    #[must_use]
+    pub fn course(&self) -> Option<Course<'_>> {
+        match self.mode {
+            LoadMode::Open { rate, .. } => Some(Course {
+                rate,
+                stages: &self.stages,
+            }),
+            LoadMode::Closed { .. } => None,
+        }
+    }
 }
 
 /// The simulated backing store a miss must ask.
@@ -440,6 +512,10 @@ pub struct Threshold {
     pub expr: String,
     pub why: Option<String>,
     pub condition: threshold::Condition,
+    /// It fails once it has not held for this long without a break; zero: if it does not hold at the end.
+    pub lasting: Duration,
+    /// The run ends when it fails.
+    pub abort: bool,
 }
 
 // ---- matrix -----------------------------------------------------------------------------------

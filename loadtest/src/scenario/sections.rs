@@ -1,4 +1,4 @@
-//! Reads `[cluster]`, `[load]`, `[backend]` and `[check]`.
+//! Reads `[cluster]`, `[backend]`, `[search]` and `[check]`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use super::hash::read_hash;
 use super::reader::{Amounts, Table, as_string};
 use super::tree::{Node, Value};
 use super::{
-    Arrival, BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Load, LoadMode, NodeSpec,
-    OnNodeDown, QueueOrder, Retries, RouterSpec, Search, Workload,
+    BackendSpec, CheckSpec, ClusterMode, ClusterSpec, Distribution, Load, LoadMode, NodeSpec, OnNodeDown,
+    QueueOrder, RouterSpec, Search,
 };
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -206,6 +206,7 @@ fn node(mut table: Table<'_>) -> Result<NodeSpec> {
         memory_bytes,
         threads,
         args,
+        ttl_jitter: None,
         program,
     })
 }
@@ -228,107 +229,6 @@ fn router(node: &Node) -> Result<Option<RouterSpec>> {
         .collect();
     table.finish()?;
     Ok(Some(RouterSpec { threads, args }))
-}
-
-pub(super) fn load(mut table: Table<'_>, workload: &Workload) -> Result<Load> {
-    #[derive(Clone, Copy)]
-    enum Loop {
-        Open,
-        Closed,
-    }
-    let mode = table
-        .word("mode", &[("open", Loop::Open), ("closed", Loop::Closed)])?
-        .unwrap_or(Loop::Open);
-    let rate = table.number("rate", 1.0, 1_000_000.0)?;
-    let arrival = table.word(
-        "arrival",
-        &[("poisson", Arrival::Poisson), ("constant", Arrival::Constant)],
-    )?;
-    let pipeline = table.count("pipeline", 1, 1_024)?;
-    if workload.popularity.speed().is_some() {
-        let refuse = |table: &Table<'_>, key: &'static str, expected: &str| {
-            let message = format!("`{key}` does not go with the `speed` of a trace");
-            Err(Diagnostic::new(&table.place(key), message, expected))
-        };
-        for key in ["rate", "arrival"] {
-            if table.is_written(key) {
-                return refuse(&table, key, "expected the trace's own times, or no `speed`");
-            }
-        }
-        if matches!(mode, Loop::Closed) {
-            return refuse(&table, "mode", "expected mode = \"open\", or no `speed`");
-        }
-        if workload.multiget > 1 {
-            return Err(table.error(
-                "`multiget` does not go with the `speed` of a trace",
-                "expected multiget = 1, or no `speed`",
-            ));
-        }
-    }
-    let mode = match mode {
-        Loop::Open => {
-            if pipeline.is_some() {
-                return Err(Diagnostic::new(
-                    &table.place("pipeline"),
-                    "`pipeline` belongs to a closed loop",
-                    "expected mode = \"closed\", or no `pipeline`",
-                ));
-            }
-            LoadMode::Open {
-                rate: rate.unwrap_or(4_000.0),
-                arrival: arrival.unwrap_or(Arrival::Poisson),
-            }
-        }
-        Loop::Closed => {
-            for key in ["rate", "arrival"] {
-                if table.is_written(key) {
-                    let message = format!("`{key}` belongs to an open loop");
-                    return Err(Diagnostic::new(
-                        &table.place(key),
-                        message,
-                        format!("expected mode = \"open\", or no `{key}`"),
-                    ));
-                }
-            }
-            LoadMode::Closed {
-                pipeline: pipeline.unwrap_or(1),
-            }
-        }
-    };
-    let connections = table.count("connections", 1, 10_000)?.unwrap_or(32);
-    let timeout = table.time("timeout")?.unwrap_or(Duration::from_millis(250));
-    let max_in_flight = table.count("max_in_flight", 1, 1_000_000)?.unwrap_or(4_096);
-    let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
-    let retries = retries(table.table("retries", "`retries`")?)?;
-    if timeout.is_zero() {
-        return Err(Diagnostic::new(
-            &table.place("timeout"),
-            "`timeout` is zero",
-            "expected a time above 0",
-        ));
-    }
-    table.finish()?;
-    Ok(Load {
-        mode,
-        connections,
-        timeout,
-        max_in_flight,
-        retries,
-        threads,
-    })
-}
-
-/// `{ max = 2, backoff = "10ms", budget = 0.2 }`.
-fn retries(mut table: Table<'_>) -> Result<Retries> {
-    let max = table.count("max", 0, 100)?.unwrap_or(0);
-    let backoff = table.time("backoff")?.unwrap_or(Duration::from_millis(10));
-    let budget = table.number("budget", 0.0, 100.0)?;
-    table.finish()?;
-    Ok(Retries {
-        max: u8::try_from(max).unwrap_or(u8::MAX),
-        backoff,
-        budget,
-    })
 }
 
 pub(super) fn backend(mut table: Table<'_>) -> Result<BackendSpec> {

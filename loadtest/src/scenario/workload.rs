@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Origin};
+use super::histogram;
 use super::preset;
 use super::quantity::{parse_plain_number, parse_time};
 use super::reader::{Amounts, Table};
-use super::{Distribution, Fill, Mix, Popularity, TraceSource, TraceSpec, Ttl, Workload};
+use super::{
+    ClusterMode, ClusterSpec, Distribution, Fill, JitterBy, Mix, Popularity, TraceSource, TraceSpec, Ttl,
+    Workload,
+};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -16,6 +20,13 @@ const AMPLIFY_MAX: usize = 10_000;
 /// A trace of a day in a month, or in a tenth of a second.
 const SPEED_MIN: f64 = 0.01;
 const SPEED_MAX: f64 = 1e6;
+
+/// Distinct keys, unless said otherwise; and at most, so that what is remembered of each fits into memory.
+const KEYS: u64 = 100_000;
+pub(super) const KEYS_MAX: u64 = 10_000_000;
+
+/// cache-node's bound of `--ttl-jitter`.
+const NODE_JITTER_MAX: f64 = 0.5;
 
 /// Sums of shares may miss 1 by this much before they are refused.
 const SHARES_SLACK: f64 = 1e-6;
@@ -31,8 +42,22 @@ pub(super) fn workload(table: Table<'_>, folder: Option<&Path>) -> Result<Worklo
         table = Table::new(merged, "[workload]")?;
         table.get("preset");
     }
-    let keys = table.integer("keys", 1, 10_000_000)?.unwrap_or(100_000);
+    let keys = table.integer("keys", 1, KEYS_MAX)?;
     let popularity = popularity(&mut table, folder)?;
+    let keys = match &popularity {
+        Popularity::Histogram(buckets) => {
+            let sum = buckets.iter().map(|bucket| bucket.keys).sum();
+            if keys.is_some_and(|keys| keys != sum) {
+                return Err(Diagnostic::new(
+                    &table.place("keys"),
+                    format!("the buckets of the histogram hold {sum} keys"),
+                    format!("expected keys = {sum}, or no `keys`"),
+                ));
+            }
+            sum
+        }
+        _ => keys.unwrap_or(KEYS),
+    };
     let key_size = table
         .distribution("key_size", Amounts::Plain)?
         .unwrap_or(Distribution::Fixed(16.0));
@@ -92,6 +117,7 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
         Zipf,
         Hotspot,
         Latest,
+        Histogram,
         Trace,
     }
     let dist = table.word(
@@ -101,6 +127,7 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
             ("uniform", Dist::Uniform),
             ("hotspot", Dist::Hotspot),
             ("latest", Dist::Latest),
+            ("histogram", Dist::Histogram),
             ("trace", Dist::Trace),
         ],
     )?;
@@ -108,7 +135,7 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
         None => {
             return Err(table.error(
                 "`popularity` does not say which",
-                "expected dist = \"zipf\", \"uniform\", \"hotspot\", \"latest\" or \"trace\"",
+                "expected dist = \"zipf\", \"uniform\", \"hotspot\", \"latest\", \"histogram\" or \"trace\"",
             ));
         }
         Some(Dist::Uniform) => Popularity::Uniform,
@@ -122,6 +149,7 @@ fn popularity(table: &mut Table<'_>, folder: Option<&Path>) -> Result<Popularity
         Some(Dist::Latest) => Popularity::Latest {
             alpha: table.number("alpha", 0.0, 10.0)?.unwrap_or(0.99),
         },
+        Some(Dist::Histogram) => Popularity::Histogram(histogram::buckets(&mut table, folder)?),
         Some(Dist::Trace) => {
             let source = match table.string("file")? {
                 None => {
@@ -210,6 +238,10 @@ fn ttl(mut table: Table<'_>) -> Result<Option<Ttl>> {
     }
     let base = table.time("base")?.or(mix.first().map(|(ttl, _)| *ttl));
     let jitter = table.number("jitter", 0.0, 0.9)?.unwrap_or(0.0);
+    let jitter_by = table.word(
+        "jitter_by",
+        &[("loadtest", JitterBy::Loadtest), ("node", JitterBy::Node)],
+    )?;
     let Some(base) = base else {
         return Err(table.error(
             "`ttl` does not say how long",
@@ -224,7 +256,44 @@ fn ttl(mut table: Table<'_>) -> Result<Option<Ttl>> {
         ));
     }
     table.finish()?;
-    Ok(Some(Ttl { base, jitter, mix }))
+    Ok(Some(Ttl {
+        base,
+        jitter,
+        jitter_by,
+        mix,
+    }))
+}
+
+/// Tells the nodes what they are to spread TTLs by, if the workload says who does.
+pub(super) fn tell_nodes(workload: &Workload, cluster: &mut ClusterSpec, place: &Origin) -> Result<()> {
+    let Some((by, jitter)) = workload
+        .ttl
+        .as_ref()
+        .and_then(|ttl| Some((ttl.jitter_by?, ttl.jitter)))
+    else {
+        return Ok(());
+    };
+    let ours = !matches!(cluster.mode, ClusterMode::Attach { .. }) && cluster.node.program.is_none();
+    match by {
+        JitterBy::Node if !ours => Err(Diagnostic::new(
+            place,
+            "only nodes of ours that loadtest starts can be told to jitter TTLs",
+            "expected jitter_by = \"loadtest\", or a managed cluster without `program`",
+        )),
+        JitterBy::Node if jitter > NODE_JITTER_MAX => Err(Diagnostic::new(
+            place,
+            format!("a node spreads TTLs by at most {NODE_JITTER_MAX}"),
+            "expected a smaller jitter, or jitter_by = \"loadtest\"",
+        )),
+        JitterBy::Node => {
+            cluster.node.ttl_jitter = Some(jitter);
+            Ok(())
+        }
+        JitterBy::Loadtest => {
+            cluster.node.ttl_jitter = ours.then_some(0.0);
+            Ok(())
+        }
+    }
 }
 
 /// `12h:0.07`: a TTL and the share of the stores that get it.

@@ -1,14 +1,16 @@
-//! Which key is asked for: uniform, exact Zipf, hot spot.
+//! Which key is asked for: uniform, exact Zipf, hot spot, a histogram.
 //!
 //! Zipf is drawn over ranks by rejection (exact for any exponent ≥ 0, 1.0 included), then ranks become key numbers by
 //! a bijection. Hashing ranks instead, as YCSB's "scrambled" Zipf does, merges ranks and is no longer Zipf.
+
+use std::sync::Arc;
 
 use rand::RngExt;
 use rand::distr::Distribution;
 use rand_distr::Zipf;
 
 use super::seed::{Random, mix};
-use crate::scenario::Shift;
+use crate::scenario::{Bucket, Shift};
 
 /// Draws key numbers from `0..keys`.
 #[derive(Debug, Clone)]
@@ -27,6 +29,17 @@ enum Ranks {
     Uniform,
     Zipf { zipf: Zipf<f64>, alpha: f64 },
     Hotspot { hot: u64, ops: f64 },
+    Histogram(Arc<[Slice]>),
+}
+
+/// Ranks of a histogram that are alike.
+#[derive(Debug, Clone, Copy)]
+struct Slice {
+    first: u64,
+    keys: u64,
+    /// Of the requests; and together with all slices before it.
+    share: f64,
+    up_to: f64,
 }
 
 impl Popularity {
@@ -68,6 +81,32 @@ impl Popularity {
         }
     }
 
+    /// Buckets of keys alike, the most popular first; their shares sum to 1.
+    #[must_use]
+    pub fn histogram(buckets: &[Bucket], seed: u64) -> Self {
+        let (mut first, mut up_to) = (0, 0.0);
+        let slice = |bucket: &Bucket| {
+            up_to += bucket.share;
+            let slice = Slice {
+                first,
+                keys: bucket.keys,
+                share: bucket.share,
+                up_to,
+            };
+            first += bucket.keys;
+            slice
+        };
+        let slices: Arc<[Slice]> = buckets.iter().map(slice).collect();
+        let keys = first.max(1);
+        Self {
+            keys,
+            ranks: Ranks::Histogram(slices),
+            shuffle: Permutation::new(keys, seed),
+            turn: 0,
+            recent: false,
+        }
+    }
+
     /// Zipf over recency: what was written last is the most popular.
     #[must_use]
     pub fn latest(keys: u64, alpha: f64, seed: u64) -> Option<Self> {
@@ -98,6 +137,13 @@ impl Popularity {
             Ranks::Uniform => random.random_range(0..self.keys),
             // The sampler returns whole numbers from 1 to keys; rounding may not carry it past the end.
             Ranks::Zipf { zipf, .. } => (whole(zipf.sample(random)).max(1) - 1).min(self.keys - 1),
+            Ranks::Histogram(slices) => {
+                let at: f64 = random.random();
+                let place = slices.partition_point(|slice| slice.up_to <= at);
+                // Sums of shares may end a hair below 1.
+                let slice = slices[place.min(slices.len() - 1)];
+                slice.first + random.random_range(0..slice.keys)
+            }
             Ranks::Hotspot { hot, ops } => {
                 if *hot == self.keys || random.random_bool(*ops) {
                     random.random_range(0..*hot)
@@ -114,6 +160,11 @@ impl Popularity {
         match &self.ranks {
             Ranks::Uniform => 1.0,
             Ranks::Zipf { alpha, .. } => ((rank + 1) as f64).powf(-alpha),
+            Ranks::Histogram(slices) => {
+                let place = slices.partition_point(|slice| slice.first <= rank);
+                let slice = slices[place.saturating_sub(1)];
+                slice.share / slice.keys as f64
+            }
             Ranks::Hotspot { hot, ops } if rank < *hot => ops / *hot as f64,
             Ranks::Hotspot { hot, ops } => (1.0 - ops) / (self.keys - hot) as f64,
         }
@@ -202,7 +253,7 @@ impl Permutation {
 #[cfg(test)]
 mod tests {
     use super::{Permutation, Popularity};
-    use crate::scenario::Shift;
+    use crate::scenario::{Bucket, Shift};
     use crate::workload::seed::stream;
 
     #[test]
@@ -265,6 +316,18 @@ mod tests {
         chi_squared_holds(&Popularity::uniform(1_000, 3), 1_000, 200_000, 3);
         chi_squared_holds(&Popularity::hotspot(1_000, 0.2, 0.8, 3), 1_000, 200_000, 3);
         chi_squared_holds(&Popularity::hotspot(1_000, 1.0, 0.8, 3), 1_000, 200_000, 3);
+    }
+
+    #[test]
+    fn a_histogram_is_drawn_as_it_is_written() {
+        let bucket = |keys, share| Bucket { keys, share };
+        let buckets = [bucket(1, 0.066), bucket(99, 0.3), bucket(900, 0.634)];
+        let popularity = Popularity::histogram(&buckets, 3);
+        assert_eq!(popularity.keys(), 1_000);
+        assert!((popularity.weight(0) - 0.066).abs() < 1e-12);
+        assert!((popularity.weight(99) - 0.3 / 99.0).abs() < 1e-12);
+        assert!((popularity.weight(100) - 0.634 / 900.0).abs() < 1e-12);
+        chi_squared_holds(&popularity, 1_000, 200_000, 3);
     }
 
     #[test]

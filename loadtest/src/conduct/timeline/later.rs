@@ -105,6 +105,31 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The rate goes its course from now on.
+    pub(super) fn plan_stages(&mut self) {
+        let (Some(course), now) = (self.scenario.load.course(), self.shell.now()) else {
+            return;
+        };
+        let mut from = Duration::ZERO;
+        for stage in course.stages {
+            let steps = ramp_steps(stage.duration);
+            let within = |n: f64| from + stage.duration.mul_f64(n / f64::from(steps));
+            // A step has the rate that the line has in its middle.
+            let along = (0..steps).map(f64::from).map(|n| {
+                let rate = course.rate_at(within(n + 0.5).as_secs_f64());
+                (within(n), rate)
+            });
+            let end = from + stage.duration;
+            for (after, rate) in along.chain([(end, stage.target)]) {
+                self.later.push(Later {
+                    at: now.saturating_add(nanos(after)),
+                    step: Step::Rate(rate),
+                });
+            }
+            from = end;
+        }
+    }
+
     /// From one value to another in a straight line over `over`, beginning `after` from now.
     pub(super) async fn ramp(
         &mut self,

@@ -6,6 +6,8 @@
 
 mod faults;
 mod fire;
+mod full;
+mod guard;
 mod hold;
 mod later;
 mod nodes;
@@ -29,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use self::guard::Guard;
 use self::hold::Hold;
 use self::later::Later;
 use self::search::Searching;
@@ -82,6 +85,7 @@ struct Run<'a> {
     hit_rate: Option<f64>,
     random: Random,
     searching: Searching,
+    guard: Guard,
     warming: Option<Warming>,
     interrupted: bool,
     /// The event under way was asked for by hand.
@@ -185,6 +189,7 @@ impl<'a> Run<'a> {
             hit_rate: None,
             random: stream(scenario.seed, "events", 0),
             searching: Searching::default(),
+            guard: Guard::new(scenario),
             warming: None,
             interrupted: false,
             by_hand: false,

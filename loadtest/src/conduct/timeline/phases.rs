@@ -15,9 +15,10 @@ impl<'a> Run<'a> {
         self.shell.with(|core, now| {
             core.start(pace(self.scenario, self.prepared, now), now);
         });
+        self.plan_stages();
         let mut pending: Vec<&Event> = self.scenario.events.iter().collect();
         for phase in 0..self.scenario.phases.len() {
-            if self.interrupted || self.broken {
+            if self.interrupted || self.broken || self.guard.aborted {
                 break;
             }
             if !self.begin_probe(phase) {
@@ -26,6 +27,11 @@ impl<'a> Run<'a> {
             self.begin_phase(phase);
             self.run_phase(&mut pending, start).await;
             self.end_probe();
+        }
+        if self.broken {
+            // What broke it may be the very Ctrl-C that is to end it, on its way to us.
+            tokio::time::sleep(TICK).await;
+            self.interrupted |= *self.stage.interrupt.borrow();
         }
         self.shell.with(|core, _| core.run(false));
     }
@@ -98,6 +104,9 @@ impl<'a> Run<'a> {
                 self.interrupted = true;
                 return;
             }
+            if self.guard.aborted {
+                return;
+            }
             if now >= step_at && due.is_none() {
                 self.do_next_step().await;
                 if self.broken {
@@ -143,6 +152,7 @@ impl<'a> Run<'a> {
             _ = interrupt.wait_for(|interrupted| *interrupted) => {}
         }
         self.tell_progress();
+        self.look_at_thresholds();
     }
 
     /// Over the last `over` of the phase the hit rate moved by less than `limit`.

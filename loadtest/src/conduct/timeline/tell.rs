@@ -43,7 +43,8 @@ impl Run<'_> {
     pub(super) fn tell(&mut self, own_cpu_seconds: f64, drove_seconds: f64) -> Outcome {
         let cards: Vec<EventCard> = self.fired.iter().map(|fired| self.card(fired)).collect();
         let core = self.shell.core();
-        let (totals, phases, series, request_series, latency) = core.recorder.told();
+        let (totals, mut phases, series, request_series, latency) = core.recorder.told();
+        self.foretell(&mut phases);
         let members: Vec<String> = self
             .cluster
             .members()
@@ -87,6 +88,7 @@ impl Run<'_> {
         };
         // As it was at the end: an event may have changed it.
         outcome.workload.backend_capacity = core.backend_capacity();
+        outcome.breaches = self.guard.breaches();
         outcome.search = self.found();
         outcome.generator.metastable = verdict::is_metastable(&outcome);
         outcome.mismatch_examples.clone_from(&core.mismatches);

@@ -68,7 +68,7 @@ impl Run<'_> {
         {
             let core = self.shell.core();
             let since = core.recorder.totals().gets.saturating_sub(warming.since);
-            planned.lose_what_stayed_behind(&core, self.prepared, since);
+            planned.lose_what_stayed_behind(&core, self.prepared, since, self.scenario.workload.lone_get);
         }
         let old = self.cluster.end_warm_up().await?;
         self.apply(planned, fired);

@@ -1,6 +1,7 @@
 //! What follows from an answer: a miss asks the backing store, its answer fills the cache, a fill lets others go on.
 
 use super::send::Store;
+use super::ttl::earliest_expiry;
 use super::{Asker, BackingTicket, KeyState, Kind, Lookaside, Ticket, Why};
 use crate::drive::backing_store::Answer;
 use crate::drive::shell::Wires;
@@ -11,8 +12,6 @@ use crate::scenario::Fill;
 use crate::workload::arrival::Nanos;
 
 const SECOND: Nanos = 1_000_000_000;
-/// A node may let an item expire this share of its TTL early (cache-node's `--ttl-jitter`).
-const EARLIEST_EXPIRY: f64 = 0.9;
 /// Stale reads described in words; the rest is counted.
 const STALE_TOLD: usize = 20;
 
@@ -68,7 +67,7 @@ impl Lookaside {
         let asker = Asker {
             key,
             value_len,
-            ttl,
+            ttl: ttl.seconds(),
             why,
             tries: 0,
         };
@@ -193,7 +192,7 @@ impl Lookaside {
             state.expires_at = if ticket.ttl == 0 {
                 0
             } else {
-                earliest_expiry(now, ticket.ttl)
+                earliest_expiry(now, ticket.ttl, self.early)
             };
         }
     }
@@ -209,14 +208,4 @@ impl Lookaside {
             self.send_get(ticket, now, wires);
         }
     }
-}
-
-/// The second from which on an item stored (or touched) at `now` may have expired; 1 or later, since 0 is never.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "floats saturate"
-)]
-pub(super) fn earliest_expiry(now: Nanos, ttl: u32) -> u32 {
-    (now as f64 / 1e9 + f64::from(ttl) * EARLIEST_EXPIRY - 1.0).max(1.0) as u32
 }

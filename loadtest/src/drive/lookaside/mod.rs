@@ -10,6 +10,7 @@ mod history;
 mod orders;
 mod retry;
 mod send;
+mod ttl;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use self::history::History;
 use self::retry::Retrying;
+use self::ttl::GivenTtl;
 use super::backing_store::BackingStore;
 use super::pipe::{Done, Failure};
 use super::shell::{At, Core, Wires};
@@ -67,8 +69,11 @@ struct KeyState {
     gets: u32,
     /// What the backing store has: as the latest request for the key said.
     value_len: u32,
-    ttl: Option<u32>,
+    ttl: GivenTtl,
 }
+
+/// What is remembered of each of millions of keys is worth counting.
+const _: () = assert!(size_of::<KeyState>() <= 52);
 
 impl KeyState {
     /// The oldest version a get may return; or the one it asks for, where keys carry it.
@@ -221,6 +226,8 @@ pub struct Lookaside {
     pace: Pace,
     fill: Fill,
     ttl: Option<Ttl>,
+    /// Share of its TTL by which a node may let an item expire early.
+    early: f64,
     multiget: usize,
     lens_fixed: bool,
     backing: BackingStore<BackingTicket>,
@@ -263,6 +270,7 @@ impl Lookaside {
             map: setup.map,
             pace: setup.pace,
             fill: setup.fill,
+            early: Ttl::early(setup.ttl.as_ref()),
             ttl: setup.ttl,
             multiget: setup.multiget,
             lens_fixed: setup.lens_fixed,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hear::earliest_expiry;
+use super::ttl::earliest_expiry;
 use super::{Change, Lookaside, Map, Pace};
 use crate::drive::source::Source;
 use crate::measure::theory::Mixture;
@@ -98,7 +98,7 @@ impl Lookaside {
         for key in keys {
             self.states[*key as usize].expires_at = match ttl {
                 Some(0) => 1,
-                Some(ttl) => earliest_expiry(now, ttl),
+                Some(ttl) => earliest_expiry(now, ttl, self.early),
                 None => 0,
             };
         }

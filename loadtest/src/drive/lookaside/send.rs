@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use rand::RngExt;
-
+use super::ttl::{GivenTtl, draw};
 use super::{KeyState, Kind, Lookaside, Ticket, Why};
 use crate::drive::pipe::Item;
 use crate::drive::shell::Wires;
@@ -58,7 +57,7 @@ impl Lookaside {
                 ..KeyState::default()
             };
         }
-        (state.value_len, state.ttl) = (request.value_len, request.ttl);
+        (state.value_len, state.ttl) = (request.value_len, GivenTtl::new(request.ttl));
     }
 
     fn get_ticket(&mut self, key: u32, intended: Nanos, now: Nanos, last: bool) -> Ticket {
@@ -185,7 +184,7 @@ impl Lookaside {
         now: Nanos,
         wires: &mut Wires<Ticket>,
     ) {
-        let ttl = self.draw_ttl(request.ttl);
+        let ttl = draw(request.ttl, self.ttl.as_ref(), &mut self.random);
         let key = u64::from(request.key);
         let version = store.version;
         let ticket = Ticket {
@@ -256,34 +255,6 @@ impl Lookaside {
             self.named.push(b':');
             self.named
                 .extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
-        }
-    }
-
-    /// Seconds to live of one store: the trace's own, or the scenario's with its jitter.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "floats saturate"
-    )]
-    fn draw_ttl(&mut self, given: Option<u32>) -> u32 {
-        match (given, &self.ttl) {
-            (Some(seconds), _) => seconds,
-            (None, None) => 0,
-            (None, Some(ttl)) => {
-                let mut base = ttl.base;
-                if !ttl.mix.is_empty() {
-                    let mut left: f64 = self.random.random();
-                    for (one, share) in &ttl.mix {
-                        base = *one;
-                        left -= share;
-                        if left < 0.0 {
-                            break;
-                        }
-                    }
-                }
-                let factor = 1.0 + ttl.jitter * (2.0 * self.random.random::<f64>() - 1.0);
-                ((base.as_secs_f64() * factor).round() as u32).max(1)
-            }
         }
     }
 

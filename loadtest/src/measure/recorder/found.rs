@@ -136,6 +136,11 @@ impl Recorder {
         let requests = self.request_series();
         let phases = self.phases.iter().map(|open| {
             let mut phase = open.phase.clone();
+            if phase.end_request == 0 {
+                // It goes on: so far.
+                phase.end_request = self.next_get();
+                phase.hit_rate = phase.totals.hit_rate();
+            }
             let inside = requests.iter().filter(|row| {
                 row.first_request >= phase.start_request
                     && row.first_request + row.requests <= phase.end_request

@@ -7,8 +7,8 @@ use std::fmt::{Display, Write as _};
 
 use super::quantity::{bytes_text, distribution_text, time_text};
 use super::{
-    Arrival, ClusterMode, Event, Fill, LoadMode, Matrix, Offset, OnNodeDown, Phase, PhaseKind, PhaseLength,
-    Popularity, QueueOrder, Scenario, TraceSource,
+    Arrival, Bucket, ClusterMode, Event, Fill, JitterBy, LoadMode, Matrix, Offset, OnNodeDown, Phase,
+    PhaseKind, PhaseLength, Popularity, QueueOrder, Scenario, Stage, TraceSource,
 };
 
 impl Scenario {
@@ -34,6 +34,12 @@ impl Scenario {
             line(&mut out, "expr", quoted(&threshold.expr));
             if let Some(why) = &threshold.why {
                 line(&mut out, "why", quoted(why));
+            }
+            if !threshold.lasting.is_zero() {
+                line(&mut out, "for", quoted(&time_text(threshold.lasting)));
+            }
+            if threshold.abort {
+                line(&mut out, "abort", true);
             }
         }
         if let Some(matrix) = &self.matrix {
@@ -137,11 +143,16 @@ impl Scenario {
                 .iter()
                 .map(|(ttl, share)| format!("{}:{share:?}", time_text(*ttl)))
                 .collect();
+            let by = match ttl.jitter_by {
+                None => "",
+                Some(JitterBy::Loadtest) => ", jitter_by = \"loadtest\"",
+                Some(JitterBy::Node) => ", jitter_by = \"node\"",
+            };
             line(
                 out,
                 "ttl",
                 format_args!(
-                    "{{ base = {}, jitter = {:?}, mix = {} }}",
+                    "{{ base = {}, jitter = {:?}{by}, mix = {} }}",
                     quoted(&time_text(ttl.base)),
                     ttl.jitter,
                     list(&shares)
@@ -163,6 +174,12 @@ impl Scenario {
                 line(out, "dist", quoted("hotspot"));
                 line(out, "data", format_args!("{data:?}"));
                 line(out, "ops", format_args!("{ops:?}"));
+            }
+            Popularity::Histogram(buckets) => {
+                line(out, "dist", quoted("histogram"));
+                let bucket = |bucket: &Bucket| format!("{}:{:?}", bucket.keys, bucket.share);
+                let buckets: Vec<String> = buckets.iter().map(bucket).collect();
+                line(out, "buckets", list(&buckets));
             }
             Popularity::Trace(trace) => {
                 line(out, "dist", quoted("trace"));
@@ -200,11 +217,20 @@ impl Scenario {
                 line(
                     out,
                     "arrival",
-                    quoted(match arrival {
-                        Arrival::Poisson => "poisson",
-                        Arrival::Constant => "constant",
-                    }),
+                    match arrival {
+                        Arrival::Poisson => quoted("poisson"),
+                        Arrival::Constant => quoted("constant"),
+                        Arrival::Burst(size) => quoted(&format!("burst({size})")),
+                    },
                 );
+                if !load.stages.is_empty() {
+                    let stage = |stage: &Stage| {
+                        let duration = quoted(&time_text(stage.duration));
+                        format!("{{ target = {:?}, duration = {duration} }}", stage.target)
+                    };
+                    let stages: Vec<String> = load.stages.iter().map(stage).collect();
+                    line(out, "stages", format_args!("[{}]", stages.join(", ")));
+                }
             }
             LoadMode::Closed { pipeline } => {
                 line(out, "mode", quoted("closed"));

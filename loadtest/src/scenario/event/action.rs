@@ -6,7 +6,7 @@ use super::Result;
 use super::play::NODES_MAX;
 use crate::scenario::action::ACTIONS;
 use crate::scenario::diagnostic::{Diagnostic, one_of};
-use crate::scenario::hash::parse_hash;
+use crate::scenario::hash::read_hash;
 use crate::scenario::quantity::parse_time;
 use crate::scenario::reader::{Amounts, Table};
 use crate::scenario::{Action, Cut, Direction, KillSignal, Memory, NodeRef, Shift, WarmUp};
@@ -68,10 +68,8 @@ pub(in crate::scenario) fn action(table: &mut Table<'_>) -> Result<Action> {
         "flush_node" => Action::FlushNode {
             node: node_or_last(table)?,
         },
-        "set_hash" => match table.string("hash")? {
-            Some(text) => Action::SetHash {
-                hash: parse_hash(text, &table.place("hash"))?,
-            },
+        "set_hash" => match read_hash(table, "hash")? {
+            Some(hash) => Action::SetHash { hash },
             None => return Err(table.error("`set_hash` does not say which", "expected hash = \"ketama\"")),
         },
         "warmup_route" => Action::WarmupRoute {

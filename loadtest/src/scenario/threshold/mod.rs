@@ -9,6 +9,7 @@ mod parse;
 use std::fmt::Write as _;
 
 pub(super) use metric::is_reserved;
+use metric::plain;
 pub use metric::{PHASE_METRICS, PhaseMetric, RUN_METRICS, RunMetric, Unit};
 pub use parse::{Mistake, parse};
 
@@ -181,8 +182,23 @@ impl Term {
 pub fn judge(thresholds: &[super::Threshold], outcome: &Outcome) -> Vec<ThresholdResult> {
     thresholds
         .iter()
-        .map(|threshold| {
-            let (passed, detail) = threshold.condition.judge(outcome);
+        .zip(0..)
+        .map(|(threshold, number)| {
+            let (held, mut detail) = threshold.condition.judge(outcome);
+            let breach = outcome.breaches.iter().find(|breach| breach.threshold == number);
+            let measured = threshold.condition.holds(outcome).is_some();
+            // One that counts only after a while may end in a breach, if that is too short.
+            let passed = match breach {
+                Some(breach) if !threshold.lasting.is_zero() => measured && !breach.counts,
+                Some(breach) => held && !breach.counts,
+                None => held,
+            };
+            if let Some(breach) = breach.filter(|breach| breach.counts || breach.longest_seconds > 0.0) {
+                let _ = write!(detail, "; did not hold for {} s", plain(breach.longest_seconds));
+                if breach.ended_run {
+                    detail.push_str(", and ended the run");
+                }
+            }
             ThresholdResult {
                 expr: threshold.expr.clone(),
                 why: threshold.why.clone().unwrap_or_default(),
@@ -194,6 +210,15 @@ pub fn judge(thresholds: &[super::Threshold], outcome: &Outcome) -> Vec<Threshol
 }
 
 impl Condition {
+    /// Whether it holds of what was measured so far; `None` if something in it was not.
+    #[must_use]
+    pub fn holds(&self, outcome: &Outcome) -> Option<bool> {
+        self.comparisons.iter().try_fold(true, |held, comparison| {
+            let (left, right) = (comparison.left.value(outcome)?, comparison.right.value(outcome)?);
+            Some(held && comparison.operator.holds(left, right))
+        })
+    }
+
     fn judge(&self, outcome: &Outcome) -> (bool, String) {
         let mut detail = String::new();
         let mut passed = true;

@@ -53,6 +53,8 @@ pub struct Schedule {
     /// Not rounded: whole nanoseconds would drift at high rates.
     next: f64,
     mean_gap: f64,
+    /// Of a burst, how many are still to come at the same moment.
+    together: u32,
 }
 
 impl Schedule {
@@ -72,6 +74,7 @@ impl Schedule {
             random,
             next: start as f64,
             mean_gap: 1e9 / rate,
+            together: 0,
         };
         if first_is_a_gap {
             schedule.next += schedule.gap();
@@ -88,6 +91,7 @@ impl Schedule {
             gaps: Gaps::Traced(traced),
             random,
             next: 0.0,
+            together: 0,
         })
     }
 
@@ -133,6 +137,15 @@ impl Schedule {
             Gaps::Arrival(Arrival::Poisson) => {
                 let unit: f64 = Exp1.sample(&mut self.random);
                 self.mean_gap * unit
+            }
+            Gaps::Arrival(Arrival::Burst(size)) => {
+                if let Some(left) = self.together.checked_sub(1) {
+                    self.together = left;
+                    return 0.0;
+                }
+                self.together = *size - 1;
+                let unit: f64 = Exp1.sample(&mut self.random);
+                self.mean_gap * f64::from(*size) * unit
             }
             Gaps::Traced(traced) => self.mean_gap * traced.next_gap(),
             Gaps::Drawn { shape, mean } => (self.mean_gap * draw(shape, &mut self.random) / *mean).max(0.0),
@@ -194,6 +207,24 @@ mod tests {
             Gaps::drawn(Distribution::Exponential { mean: 5.0 }),
             Some(Gaps::Arrival(Arrival::Poisson))
         );
+    }
+
+    #[test]
+    fn bursts_come_together_and_as_rarely_as_the_rate_asks() {
+        let mut schedule = Schedule::new(Arrival::Burst(50), 10_000.0, 0, stream(4, "arrival", 0));
+        let mut sizes = std::collections::BTreeMap::new();
+        for _ in 0..200_000 {
+            *sizes.entry(schedule.peek()).or_insert(0) += 1;
+            schedule.advance();
+        }
+        assert_eq!(sizes.len(), 4_000);
+        assert!(sizes.values().all(|size| *size == 50));
+        // 4,000 exponential gaps: the mean is known to 1.6 %.
+        let rate = 200_000.0 / (schedule.peek() as f64 / 1e9);
+        assert!((rate / 10_000.0 - 1.0).abs() < 0.065, "{rate}");
+        // Another rate: the bursts stay whole.
+        schedule.set_rate(20_000.0, 0);
+        assert!((schedule.rate() - 20_000.0).abs() < 1e-6);
     }
 
     #[test]

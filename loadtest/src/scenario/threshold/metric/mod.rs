@@ -43,7 +43,7 @@ fn time_text(seconds: f64) -> String {
 }
 
 /// At most four decimals, none that are zero; thousands apart.
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));

@@ -28,6 +28,12 @@ pub static PHASE_METRICS: &[PhaseMetric] = &[
         |p| p.is_warm.map(f64::from),
     ),
     of_phase(
+        "predicted.hit_rate",
+        Unit::Number,
+        "theory of full nodes: S3-FIFO's hit rate with the items they held (another program's: an LRU's, by Che); of items that expire: rT/(1+rT)",
+        |p| p.hit_rate_predicted,
+    ),
+    of_phase(
         "effective_hit_rate",
         Unit::Number,
         "hits / gets issued in the phase",

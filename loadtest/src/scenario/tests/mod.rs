@@ -1,5 +1,7 @@
 //! Scenarios as texts: what is read, and exactly what is said about a mistake.
 
+mod rates;
+
 use std::time::Duration;
 
 use super::*;
@@ -32,7 +34,7 @@ fn an_unknown_key_shows_its_line_a_caret_and_the_nearest_name() {
         "
 t.toml:8: unknown key `hahs` in [cluster]
   8 |   hahs = \"ketama\"
-    |   ^^^^ did you mean `hash`? expected one of: hash, mode, node, nodes, on_node_down, replicated, router",
+    |   ^^^^ did you mean `hash`? expected one of: hash, mode, node, nodes, on_node_down, replicated, router, vnodes",
     );
     refused(
         &format!("{HEAD}[laod]\nrate = 5\n"),
@@ -200,7 +202,7 @@ fn flags_are_shown_without_line_numbers() {
         "
 --set: unknown key `raet` in [load]
   > | load.raet=5000
-    |      ^^^^ did you mean `rate`? expected one of: arrival, connections, max_in_flight, mode, pipeline, rate, retries, threads, timeout",
+    |      ^^^^ did you mean `rate`? expected one of: arrival, connections, max_in_flight, mode, pipeline, rate, retries, stages, threads, timeout",
     );
     refused_with(
         HEAD,
