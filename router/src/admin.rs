@@ -145,6 +145,8 @@ fn config_told(shared: &Shared) -> Value {
         "failures": status.failures,
         "last_error": status.last_error,
         "tls_last_error": *shared.settings.tls.told().last_error.lock(),
+        "tls_last_handshake_error": shared.settings.tls.handshakes().last_error.lock().as_ref()
+            .map(|(server, why)| format!("{server}: {why}")),
         "config": config.source,
     })
 }

@@ -65,7 +65,23 @@ struct Origin {
 }
 
 fn origin(options: &Options, settings: &Settings, embedded: &[String]) -> Result<Origin, StartError> {
-    if let Some(path) = &options.config {
+    if let Some(given) = &options.config {
+        let said = given.to_string_lossy();
+        if said.trim_start().starts_with('{') {
+            // mcrouter takes a file's text in the place of its name too: there is nothing to watch then.
+            let here = std::path::Path::new("--config");
+            let source = config::source::read(here, said.into_owned(), &settings.params)
+                .map_err(|error| error.of_file(here))?;
+            return Ok(Origin {
+                source: source.value,
+                file: None,
+                files: None,
+            });
+        }
+        let path = match said.strip_prefix("file:") {
+            Some(path) => &PathBuf::from(path),
+            None => given,
+        };
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
             path: path.display().to_string(),
             message: format!("cannot read: {error}"),
@@ -110,6 +126,9 @@ fn place(error: ConfigError, file: Option<&PathBuf>) -> ConfigError {
 
 /// Starts everything; clients are accepted when this returns.
 pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, StartError> {
+    for why in &options.moot {
+        info!("{why}: changes nothing");
+    }
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
@@ -192,7 +211,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
         keeper: Arc::new(keeper),
         stop: stop.clone(),
         signals,
-        config_poll: options.config_poll,
+        config_poll: (!options.disable_reload_configs).then_some(options.config_poll),
     };
     let (hears, heard) = mpsc::channel();
     let side = std::thread::Builder::new()

@@ -12,11 +12,12 @@ use protocol::Limits;
 use crate::args::{FlushPolicy, Options};
 use crate::clock;
 use crate::config::Config;
-use crate::config::check::Defaults;
+use crate::config::check::{Defaults, UnknownPrefix};
 use crate::config::source::Params;
 use crate::debt::Debts;
 use crate::health::eject::Ejected;
 use crate::names::Names;
+use crate::route::big_value::{BigValues, THRESHOLD_MIN};
 use crate::stats::Registry;
 use crate::tls::{ServerTls, Tls, Verify};
 use crate::upstream::connection;
@@ -83,7 +84,7 @@ impl Settings {
                 connections: options.connections_per_server,
                 names: Arc::default(),
                 ejected: Arc::default(),
-                tls_trust: tls.knows_whom_to_believe(),
+                secure: tls.clone(),
                 tls: ServerTls {
                     name: options.tls_server_name.clone(),
                     verify: if options.tls_insecure_skip_verify {
@@ -91,9 +92,24 @@ impl Settings {
                     } else {
                         Verify::Identity
                     },
+                    files: tls.server_files(),
                 },
+                route_prefix: options.route_prefix.clone(),
+                unknown_prefix: if options.send_invalid_route_to_default {
+                    UnknownPrefix::OfTheDefault
+                } else {
+                    UnknownPrefix::PartOfTheKey
+                },
+                big_values: (options.big_value_split_threshold > 0).then(|| BigValues {
+                    threshold: options.big_value_split_threshold.max(THRESHOLD_MIN),
+                    batch: options.big_value_batch_size.max(1),
+                }),
             },
-            params: crate::config::source::params(&host_id(), &options.config_params),
+            params: crate::config::source::params(
+                &host_id(),
+                options.route_prefix.as_deref(),
+                &options.config_params,
+            ),
             tls,
             started: clock::now(),
             options: shown

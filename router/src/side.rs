@@ -27,7 +27,8 @@ pub(crate) struct Side {
     pub keeper: Arc<Keeper>,
     pub stop: Stop,
     pub signals: Signals,
-    pub config_poll: Duration,
+    /// How often the configuration and certificates are looked at, if they are.
+    pub config_poll: Option<Duration>,
 }
 
 impl Side {
@@ -63,7 +64,9 @@ impl Side {
         }
         tokio::spawn(watch_names(Arc::clone(&self.keeper), self.name_changes));
         tokio::spawn(watch_health(Arc::clone(&self.keeper), Arc::clone(&self.shared)));
-        tokio::spawn(watch_file(Arc::clone(&self.keeper), self.config_poll));
+        if let Some(every) = self.config_poll {
+            tokio::spawn(watch_file(Arc::clone(&self.keeper), every));
+        }
         if self.signals == Signals::Obey {
             match Heard::new() {
                 Ok(heard) => {

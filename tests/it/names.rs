@@ -222,6 +222,59 @@ fn the_members_of_a_service_are_the_servers_of_its_pool_as_they_come_and_go() {
 }
 
 #[test]
+fn what_a_service_says_of_its_members_weights_is_heeded() {
+    let (pods, port) = pods(&["127.0.14.1", "127.0.14.2"]);
+    // NAME,TARGET,PORT,PRIORITY,WEIGHT
+    let records = |first: u16, second: u16| {
+        [
+            "host-record=cache-1.svc.test,127.0.14.1".to_owned(),
+            "host-record=cache-2.svc.test,127.0.14.2".to_owned(),
+            format!("srv-host=_mc._tcp.svc.test,cache-1.svc.test,{port},10,{first}"),
+            format!("srv-host=_mc._tcp.svc.test,cache-2.svc.test,{port},10,{second}"),
+        ]
+    };
+    fn all(records: &[String; 4]) -> [&str; 4] {
+        records.each_ref().map(String::as_str)
+    }
+    let Some(mut dns) = Dns::start(&all(&records(50, 50))) else {
+        return;
+    };
+    let router = dns.router("srv+_mc._tcp.svc.test");
+    let weights = || -> Vec<String> {
+        let (_, topology) = scrape::get(router.admin(), "/topology");
+        let lines = topology
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("\"weight\": "));
+        lines
+            .map(|weight| weight.trim_end_matches(',').to_owned())
+            .collect()
+    };
+    let have = |expected: [&str; 2]| {
+        eventually(PATIENCE, "the pool's weights", || match weights() {
+            seen if seen == expected => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        });
+    };
+    has_servers(
+        &router,
+        [1, 2]
+            .map(|number| format!("cache-{number}.svc.test:{port}"))
+            .to_vec(),
+    );
+    have(["1.0", "1.0"]);
+    dns.tell(&all(&records(30, 0)));
+    have(["30.0", "0.0"]);
+    let mut client = Client::connect(router.addr());
+    for key in (0..40).map(|index| format!("key-{index}")) {
+        stores(&mut client, &key);
+    }
+    let items = pods
+        .iter()
+        .map(|pod| Client::connect(pod.addr()).stat("curr_items"));
+    assert_eq!(items.collect::<Vec<_>>(), [40, 0], "the second is drained");
+}
+
+#[test]
 fn a_server_whose_name_moves_is_followed_and_keeps_its_keys() {
     let (pods, port) = pods(&["127.0.11.1", "127.0.11.2"]);
     let Some(mut dns) = Dns::start(&["host-record=cache.svc.test,127.0.11.1"]) else {

@@ -173,6 +173,94 @@ fn a_pool_says_how_its_servers_are_spoken_to() {
     assert_eq!(direct.stat("curr_items"), 1);
 }
 
+#[test]
+fn pools_have_authorities_and_certificates_of_their_own() {
+    let asking = node(&format!("ssl_verify_mode=2,ssl_ca_cert={}", cert("root.pem")));
+    let folder = TempDir::new().expect("a scratch folder");
+    let (file, root) = (folder.path().join("router.json"), folder.path().join("root.pem"));
+    fs::copy(cert("root.pem"), &root).expect("copied");
+    let config = format!(
+        r#"{{"pools": {{"ours": {{"servers": ["n={addr}:ascii:tls"], "tls_ca": "{root}", "tls_cert": "{ours}", "tls_key": "{key}"}},
+                       "unknown": {{"servers": ["u={addr}:ascii:tls"], "tls_ca": "{root}"}},
+                       "unbelieving": {{"inherit": "ours", "servers": ["b={addr}:ascii:tls"], "tls_ca": "{stranger}"}}}},
+            "route": {{"type": "PrefixSelectorRoute", "wildcard": "PoolRoute|ours",
+                       "policies": {{"u:": "PoolRoute|unknown", "b:": "PoolRoute|unbelieving"}}}}}}"#,
+        addr = asking.addr(),
+        root = root.display(),
+        ours = cert("client.pem"),
+        key = cert("client.key"),
+        stranger = cert("stranger.pem"),
+    );
+    fs::write(&file, config).expect("written");
+    let file = file.display().to_string();
+    // Nobody is named on the command line.
+    let router = Process::start(
+        Program::Router,
+        &[
+            "-c",
+            &file,
+            "-t",
+            "1",
+            "--server-timeout",
+            "200ms",
+            "--config-poll",
+            "50ms",
+        ],
+    );
+    let mut client = reaches(&router);
+    for key in ["u:1", "b:1"] {
+        let reply = client.try_set(key, 0, b"v").expect("an answer");
+        assert!(reply.starts_with("SERVER_ERROR"), "{key}: {reply}");
+    }
+    let handshakes = |result: &str| {
+        let result = format!("result=\"{result}\"");
+        let metrics = scrape::metrics(router.admin());
+        scrape::sum(
+            &metrics,
+            "router_tls_handshakes_total",
+            &["with=\"servers\"", &result],
+        )
+    };
+    eventually(PATIENCE, "both kinds are counted", || {
+        match (handshakes("made"), handshakes("failed")) {
+            (made, failed) if made >= 1.0 && failed >= 1.0 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    // The two that are not spoken to are probed again and again.
+    eventually(PATIENCE, "the reason is told", || {
+        let (_, told) = scrape::get(router.admin(), "/config");
+        if told.contains("\"tls_last_handshake_error\": \"127.0.0.1: ") {
+            Ok(())
+        } else {
+            Err(told)
+        }
+    });
+    // Files of pools are looked at like those of the command line, and read when somebody says so.
+    let bad = || {
+        scrape::sum(
+            &scrape::metrics(router.admin()),
+            "router_tls_certificates_bad",
+            &[],
+        )
+    };
+    fs::write(&root, "nothing").expect("written");
+    eventually(PATIENCE, "a bad authority is told of", || match bad() {
+        1.0 => Ok(()),
+        other => Err(format!("{other}")),
+    });
+    client.send("refresh_certs\r\n");
+    client.expect(format!(
+        "SERVER_ERROR {}: holds no certificate\r\n",
+        root.display()
+    ));
+    fs::copy(cert("root.pem"), &root).expect("copied");
+    client.send("refresh_certs\r\n");
+    client.expect("OK\r\n");
+    assert_eq!(bad(), 0.0);
+    assert_eq!(client.try_set("k", 0, b"v").as_deref().ok(), Some("STORED"));
+}
+
 /// Python's own TLS, verifying: sets and gets through `port`; prints the subject of the certificate it was shown.
 const PYTHON: &str = r#"
 import socket, ssl, sys

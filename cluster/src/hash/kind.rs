@@ -53,6 +53,8 @@ pub enum HashKind {
     Ch3,
     /// `WeightedCh3`: Ch3 that accepts a server with probability weight (0 to 1), else tries another. By list position.
     WeightedCh3,
+    /// `ConstShard`: mcrouter's for keys that carry their server's list position, `any:17:any`; others go by Ch3.
+    ConstShard,
     /// `Crc32`: mcrouter's `(crc32 & 0x7fffffff) % servers`.
     Crc32,
     /// `mcrouter-rendezvous`: mcrouter's `Rendezvous`, server names for its `tags`.
@@ -82,6 +84,7 @@ impl HashKind {
         "modulo-twemproxy",
         "Ch3",
         "WeightedCh3",
+        "ConstShard",
         "Crc32",
         "mcrouter-rendezvous",
         "mcrouter-weighted-rendezvous",
@@ -100,6 +103,7 @@ impl HashKind {
         "modulo-twemproxy[:HASH]",
         "Ch3",
         "WeightedCh3",
+        "ConstShard",
         "Crc32",
         "mcrouter-rendezvous",
         "mcrouter-weighted-rendezvous",
@@ -122,6 +126,7 @@ impl HashKind {
             | Self::ModuloTwemproxy(_)
             | Self::Ch3
             | Self::WeightedCh3
+            | Self::ConstShard
             | Self::Crc32 => false,
         }
     }
@@ -139,7 +144,12 @@ impl HashKind {
             | Self::ModuloTwemproxy(_)
             | Self::WeightedCh3
             | Self::McrouterWeightedRendezvous => true,
-            Self::Jump | Self::Modulo(_) | Self::Ch3 | Self::Crc32 | Self::McrouterRendezvous => false,
+            Self::Jump
+            | Self::Modulo(_)
+            | Self::Ch3
+            | Self::ConstShard
+            | Self::Crc32
+            | Self::McrouterRendezvous => false,
         }
     }
 }
@@ -169,6 +179,7 @@ impl fmt::Display for HashKind {
             Self::ModuloTwemproxy(hash) => by_hash(f, "modulo-twemproxy", hash, KeyHash::Fnv1a64),
             Self::Ch3 => f.write_str("Ch3"),
             Self::WeightedCh3 => f.write_str("WeightedCh3"),
+            Self::ConstShard => f.write_str("ConstShard"),
             Self::Crc32 => f.write_str("Crc32"),
             Self::McrouterRendezvous => f.write_str("mcrouter-rendezvous"),
             Self::McrouterWeightedRendezvous => f.write_str("mcrouter-weighted-rendezvous"),
@@ -213,6 +224,7 @@ impl FromStr for HashKind {
                 "jump" => Ok(Self::Jump),
                 "Ch3" => Ok(Self::Ch3),
                 "WeightedCh3" => Ok(Self::WeightedCh3),
+                "ConstShard" => Ok(Self::ConstShard),
                 "Crc32" => Ok(Self::Crc32),
                 "mcrouter-rendezvous" => Ok(Self::McrouterRendezvous),
                 "mcrouter-weighted-rendezvous" => Ok(Self::McrouterWeightedRendezvous),
@@ -294,6 +306,7 @@ mod tests {
             HashKind::Ketama { points: 640 },
             HashKind::Ch3,
             HashKind::WeightedCh3,
+            HashKind::ConstShard,
             HashKind::Crc32,
             HashKind::McrouterRendezvous,
             HashKind::McrouterWeightedRendezvous,

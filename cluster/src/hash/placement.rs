@@ -13,9 +13,9 @@ use super::mcrouter_rendezvous::McrouterRendezvous;
 use super::modulo::{self, Modulo};
 use super::rendezvous::Rendezvous;
 use super::ring::{Ring, own_point_count, own_points, whole};
-use super::{jump, twemproxy};
+use super::{const_shard, jump, twemproxy};
 use crate::error::PlacementError;
-use crate::topology::{Server, Topology};
+use crate::topology::Topology;
 
 /// A topology made ready for lookups. Immutable: a change of topology makes a new one.
 #[derive(Debug, Clone)]
@@ -33,6 +33,7 @@ enum Scheme {
     Modulo(Modulo),
     Jump { servers: u32 },
     Ch3 { servers: u32 },
+    ConstShard { servers: u32 },
     WeightedCh3(WeightedCh3),
     Crc32 { servers: u32 },
     McrouterRendezvous(McrouterRendezvous),
@@ -45,7 +46,7 @@ impl Placement {
     /// Checks the topology and builds what its scheme looks keys up in.
     pub fn new(topology: &Topology) -> Result<Self, PlacementError> {
         let servers = &topology.servers;
-        check_names(servers)?;
+        check_names(topology)?;
         check_weights(topology)?;
         let count = check_size(topology)?;
         let ring = || {
@@ -69,6 +70,7 @@ impl Placement {
             HashKind::ModuloTwemproxy(hash) => Scheme::Modulo(Modulo::new(hash, twemproxy::slots(servers))),
             HashKind::Jump => Scheme::Jump { servers: count },
             HashKind::Ch3 => Scheme::Ch3 { servers: count },
+            HashKind::ConstShard => Scheme::ConstShard { servers: count },
             HashKind::WeightedCh3 => Scheme::WeightedCh3(WeightedCh3::new(servers)),
             HashKind::Crc32 => Scheme::Crc32 { servers: count },
             HashKind::McrouterRendezvous => {
@@ -100,6 +102,9 @@ impl Placement {
             Scheme::Modulo(scheme) => scheme.owner(part),
             Scheme::Jump { servers } => jump::bucket(xxh3_64(part), *servers) as usize,
             Scheme::Ch3 { servers } => ch3::bucket(part, *servers) as usize,
+            Scheme::ConstShard { servers } => {
+                const_shard::named(part, *servers).unwrap_or_else(|| ch3::bucket(part, *servers)) as usize
+            }
             Scheme::WeightedCh3(scheme) => scheme.owner(part),
             Scheme::Crc32 { servers } => modulo::crc32(part, *servers) as usize,
             Scheme::McrouterRendezvous(scheme) => scheme.owner(part),
@@ -131,6 +136,7 @@ impl Placement {
             | Scheme::Modulo(_)
             | Scheme::Jump { .. }
             | Scheme::Ch3 { .. }
+            | Scheme::ConstShard { .. }
             | Scheme::WeightedCh3(_)
             | Scheme::Crc32 { .. }
             | Scheme::McrouterRendezvous(_) => None,
@@ -138,7 +144,8 @@ impl Placement {
     }
 }
 
-fn check_names(servers: &[Server]) -> Result<(), PlacementError> {
+fn check_names(topology: &Topology) -> Result<(), PlacementError> {
+    let servers = &topology.servers;
     if servers.is_empty() {
         return Err(PlacementError::NoServers);
     }
@@ -147,7 +154,9 @@ fn check_names(servers: &[Server]) -> Result<(), PlacementError> {
         if server.name.is_empty() {
             return Err(PlacementError::EmptyName { position });
         }
-        if let Some(first) = seen.insert(server.name.as_str(), position) {
+        if let Some(first) = seen.insert(server.name.as_str(), position)
+            && !may_list_twice(topology.hash)
+        {
             return Err(PlacementError::DuplicateName {
                 name: server.name.clone(),
                 first,
@@ -156,6 +165,14 @@ fn check_names(servers: &[Server]) -> Result<(), PlacementError> {
         }
     }
     Ok(())
+}
+
+/// mcrouter's schemes go by position, and its users list a server twice for two shares.
+const fn may_list_twice(hash: HashKind) -> bool {
+    matches!(
+        hash,
+        HashKind::Ch3 | HashKind::WeightedCh3 | HashKind::ConstShard | HashKind::Crc32
+    )
 }
 
 fn check_weights(topology: &Topology) -> Result<(), PlacementError> {

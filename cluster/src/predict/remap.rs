@@ -33,7 +33,7 @@ pub fn remapped(old: &Topology, new: &Topology) -> f64 {
         | HashKind::KetamaSpy(_)
         | HashKind::KetamaTwemproxy(_) => kept_by_ring(old, new),
         HashKind::Modulo(_) | HashKind::ModuloTwemproxy(_) | HashKind::Crc32 => kept_by_modulo(old, new),
-        HashKind::Jump | HashKind::Ch3 => kept_by_jump(old, new, |_| 1.0),
+        HashKind::Jump | HashKind::Ch3 | HashKind::ConstShard => kept_by_jump(old, new, |_| 1.0),
         HashKind::WeightedCh3 => kept_by_jump(old, new, |server| server.weight.get()),
     };
     1.0 - kept

@@ -11,9 +11,10 @@ pub(crate) use super::pools::Pool;
 use crate::debt::agents::ReplicatedPool;
 use crate::health::eject::Ejected;
 use crate::names::table::{Question, Table};
+use crate::route::big_value::BigValues;
 use crate::route::hash::HashSettings;
-use crate::route::{Blueprint, FOREIGN, HANDLES};
-use crate::tls::ServerTls;
+use crate::route::{Blueprint, FOREIGN, HANDLES, shadow};
+use crate::tls::{ServerTls, Tls};
 
 /// What settings fall back to.
 #[derive(Debug, Clone)]
@@ -23,15 +24,46 @@ pub(crate) struct Defaults {
     pub host_id: String,
     /// Connections of each worker to a server.
     pub connections: usize,
-    /// Servers can be spoken to over TLS.
-    /// Whether somebody is named who vouches for servers.
-    pub tls_trust: bool,
+    /// Sessions with servers: where files of a pool's own are made ready.
+    pub secure: Tls,
     /// What names stand for.
     pub names: Arc<Table>,
     /// Servers that are out of their pools' rings.
     pub ejected: Arc<Ejected>,
     /// How servers are spoken to over TLS, unless their pool says otherwise.
     pub tls: ServerTls,
+    /// `/region/cluster/` of keys without a prefix, if somebody said so.
+    pub route_prefix: Option<String>,
+    pub unknown_prefix: UnknownPrefix,
+    /// Values that are stored in chunks, whatever the configuration says.
+    pub big_values: Option<BigValues>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            server_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            host_id: "host".to_owned(),
+            connections: 1,
+            secure: Tls::default(),
+            names: Arc::default(),
+            ejected: Arc::default(),
+            tls: ServerTls::default(),
+            route_prefix: None,
+            unknown_prefix: UnknownPrefix::PartOfTheKey,
+            big_values: None,
+        }
+    }
+}
+
+/// What a key is that begins as with a routing prefix, which no route has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownPrefix {
+    /// A key like any other.
+    PartOfTheKey,
+    /// One of the default route, without the prefix.
+    OfTheDefault,
 }
 
 /// Checks a configuration from the top: pools first, then the route, handle by handle.
@@ -87,6 +119,10 @@ impl<'v> Checker<'v> {
             self.definitions.extend(handles.entries()?);
         }
         Ok(())
+    }
+
+    pub(crate) const fn defaults(&self) -> &'v Defaults {
+        self.defaults
     }
 
     pub(crate) fn host_id(&self) -> &str {
@@ -157,7 +193,7 @@ impl<'v> Checker<'v> {
             return Err(at.error(&format!("{kind} is not supported: {why}")));
         }
         if kind == "Pool" {
-            return Err(at.error("Pool is a list of servers: it can only stand where children are expected"));
+            return self.only_server(node);
         }
         let names: Vec<&str> = HANDLES
             .iter()
@@ -165,6 +201,22 @@ impl<'v> Checker<'v> {
             .chain(self.definitions.keys().copied())
             .collect();
         Err(at.unknown("route handle", kind, &names))
+    }
+
+    /// A `Pool` in the place of one handle: its server, if it has just one.
+    fn only_server(&mut self, node: &Node<'_>) -> Result<Blueprint, ConfigError> {
+        let pool = match node.argument() {
+            Some(name) => self.known_pool(name, node)?,
+            None => self.listed_pool(node)?,
+        };
+        let count = pool.servers.len();
+        let mut servers = pool.blueprints();
+        match (servers.pop(), count) {
+            (Some(only), 1) => Ok(only),
+            _ => Err(node.error(&format!(
+                "Pool is a list, here of {count} servers: it can only stand where children are expected"
+            ))),
+        }
     }
 
     /// The children of a handle: its `children`, or what stands behind its type. Lists in lists are one list, a
@@ -193,13 +245,32 @@ impl<'v> Checker<'v> {
         if node.is_string() {
             return self.child_in_words(node.string()?, node, children);
         }
-        if node.get("type").is_some_and(|kind| kind.value == "Pool") {
-            let pool = self.pool(&node.need("pool")?)?;
-            children.extend(pool.blueprints());
-            return Ok(());
+        let is = |name: &str| node.get("type").is_some_and(|kind| kind.value == name);
+        if is("Pool") {
+            children.extend(self.listed_pool(node)?.blueprints());
+        } else if is("ShadowRoute") && node.get(shadow::SEVERAL).is_some() {
+            children.extend(shadow::parse_several(node, self)?);
+        } else {
+            children.push(self.route(node)?);
         }
-        children.push(self.route(node)?);
         Ok(())
+    }
+
+    /// The pool of `{"type": "Pool", "pool": …}`, or of one with its servers in place.
+    fn listed_pool(&mut self, node: &Node<'_>) -> Result<Pool, ConfigError> {
+        if let Some(pool) = node.get("pool") {
+            node.only(&["type", "name", "pool"])?;
+            return self.pool(&pool);
+        }
+        let mut in_place = node.value.clone();
+        if let Some(fields) = in_place.as_object_mut() {
+            fields.remove("type");
+        }
+        self.pool(&Node {
+            value: &in_place,
+            path: node.path.clone(),
+            shorthand: None,
+        })
     }
 
     fn child_in_words(

@@ -1,5 +1,6 @@
 //! Configuration: where it comes from, and what it is once checked. A [`Config`] is never wrong.
 
+mod announced;
 pub(crate) mod check;
 mod jsonm;
 mod node;
@@ -9,6 +10,7 @@ mod servers;
 pub(crate) mod source;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::Topology;
@@ -19,7 +21,7 @@ use crate::clock;
 use crate::debt::agents::ReplicatedPool;
 use crate::names::Names;
 use crate::names::table::Question;
-use crate::route::{Blueprint, root};
+use crate::route::{Blueprint, big_value, root};
 use check::{Checker, ConfigError, Defaults, Node, Pool};
 
 /// A pool as operators see it.
@@ -111,13 +113,12 @@ impl Config {
         }
     }
 
-    /// Whether every pool has the same servers at the same addresses.
+    /// Whether every pool has the same servers at the same addresses, and announced with the same weights.
     fn has_the_servers_of(&self, other: &Self) -> bool {
         let servers = |config: &Self| -> Vec<_> {
-            config
-                .pools
-                .iter()
-                .map(|view| view.pool.servers.clone())
+            let pools = config.pools.iter().map(|view| &view.pool);
+            pools
+                .map(|pool| (pool.servers.clone(), pool.announced.clone()))
                 .collect()
         };
         servers(self) == servers(other)
@@ -162,20 +163,36 @@ impl Config {
 }
 
 fn read_root(top: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    match (top.get("route"), top.get("routes")) {
-        (Some(route), None) => checker.route(&route),
-        (None, Some(routes)) => read_routes(&routes, checker),
-        (Some(_), Some(routes)) => Err(routes.error("give either \"route\" or \"routes\", not both")),
-        (None, None) => Err(top.error("needs \"route\" or \"routes\"")),
-    }
+    let (default, prefixed) = match (top.get("route"), top.get("routes")) {
+        (Some(route), None) => {
+            let route = checker.route(&route)?;
+            let prefix = checker.defaults().route_prefix.as_ref();
+            let prefixed = prefix.map(|prefix| (prefix.clone().into_bytes(), Arc::clone(&route)));
+            (route, prefixed.into_iter().collect())
+        }
+        (None, Some(routes)) => read_routes(&routes, checker)?,
+        (Some(_), Some(routes)) => {
+            return Err(routes.error("give either \"route\" or \"routes\", not both"));
+        }
+        (None, None) => return Err(top.error("needs \"route\" or \"routes\"")),
+    };
+    let defaults = checker.defaults();
+    let route = root::blueprint(default, prefixed, defaults.unknown_prefix);
+    Ok(match defaults.big_values {
+        Some(terms) => big_value::blueprint(route, terms),
+        None => route,
+    })
 }
 
 /// mcrouter's default routing prefix, which a key without prefix belongs to.
 const DEFAULT_PREFIX: &str = "/././";
 
-/// `[{"aliases": ["/a/b/", …], "route": …}, …]` or `{"/a/b/": …}`. The default prefix, or else the first, is the
-/// default route.
-fn read_routes(routes: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
+/// A default route, and the routes of prefixes.
+type Routes = (Blueprint, Vec<(Vec<u8>, Blueprint)>);
+
+/// `[{"aliases": ["/a/b/", …], "route": …}, …]` or `{"/a/b/": …}`. The default prefix's (`--route-prefix`, else `/././`,
+/// else the first) is the default route.
+fn read_routes(routes: &Node<'_>, checker: &mut Checker<'_>) -> Result<Routes, ConfigError> {
     let mut prefixed = Vec::new();
     if routes.is_list() {
         for entry in routes.list()? {
@@ -191,13 +208,19 @@ fn read_routes(routes: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint
             prefixed.push((read_prefix(&route, prefix)?, checked));
         }
     }
-    let default = prefixed
-        .iter()
-        .find(|(prefix, _)| prefix == DEFAULT_PREFIX.as_bytes())
+    let said = checker.defaults().route_prefix.as_deref();
+    let wanted = said.unwrap_or(DEFAULT_PREFIX).as_bytes();
+    let found = prefixed.iter().find(|(prefix, _)| prefix == wanted);
+    if let (Some(said), None) = (said, found) {
+        return Err(routes.error(&format!(
+            "has no route for the default prefix {said} (--route-prefix)"
+        )));
+    }
+    let default = found
         .or_else(|| prefixed.first())
         .map(|(_, route)| route.clone())
         .ok_or_else(|| routes.error("needs at least one route"))?;
-    Ok(root::blueprint(default, prefixed))
+    Ok((default, prefixed))
 }
 
 /// A routing prefix: `/region/cluster/`.
@@ -248,16 +271,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, ConfigError> {
 
 /// The keys that are known where `source` has the one that nobody knows ([`node::PROBE`]).
 pub(crate) fn known_keys(source: &Value) -> Vec<String> {
-    let defaults = Defaults {
-        server_timeout: Duration::from_secs(1),
-        connect_timeout: Duration::from_secs(1),
-        host_id: String::new(),
-        connections: 1,
-        tls_trust: false,
-        ejected: std::sync::Arc::default(),
-        names: std::sync::Arc::default(),
-        tls: crate::tls::ServerTls::default(),
-    };
+    let defaults = Defaults::default();
     match Config::check(source.clone(), &defaults, 1) {
         Err(error) => error.message.split(' ').map(str::to_owned).collect(),
         Ok(_) => Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cluster::{Placement, Topology, Weight};
 
+use super::announced::Announced;
 use super::check::Checker;
 use super::node::{ConfigError, Node};
 use super::servers::Alike;
@@ -19,7 +20,9 @@ use crate::route::{Blueprint, destination, hash};
 pub(crate) struct Pool {
     pub name: String,
     pub servers: Vec<Arc<Destination>>,
-    pub weights: Option<Vec<Weight>>,
+    weights: Option<Vec<Weight>>,
+    /// What DNS says of weights, where the file says nothing.
+    pub(super) announced: Option<Announced>,
     /// What rendezvous hashes know the servers by, instead of their names.
     tags: Option<Vec<String>>,
     /// The hash the pool names itself, else mcrouter's default where it is used.
@@ -57,6 +60,7 @@ impl Pool {
         let pool = Self {
             servers: picked(&rest.servers, places),
             weights: rest.weights.as_deref().map(|weights| picked(weights, places)),
+            announced: rest.announced.as_ref().map(|weights| weights.only(places)),
             tags: rest.tags.as_deref().map(|tags| picked(tags, places)),
             blueprints: picked(&rest.blueprints, places),
             ..rest
@@ -75,7 +79,9 @@ impl Pool {
 
     /// Where its keys are under `settings`.
     pub(crate) fn topology(&self, settings: &HashSettings) -> Topology {
-        settings.topology(self.names(), self.weights.as_deref())
+        let announced = || self.announced.as_ref()?.under(settings.kind);
+        let weights = self.weights.clone().or_else(announced);
+        settings.topology(self.names(), weights.as_deref())
     }
 }
 
@@ -185,6 +191,9 @@ impl<'v> Checker<'v> {
                 "use_ssl",
                 "tls_server_name",
                 "tls_insecure_skip_verify",
+                "tls_ca",
+                "tls_cert",
+                "tls_key",
                 "keep_routing_prefix",
                 "region",
                 "cluster",
@@ -239,7 +248,7 @@ impl<'v> Checker<'v> {
                 ));
             }
         }
-        let servers = servers.all;
+        let (servers, announced) = (servers.all, servers.announced);
         let weights = self
             .inherited(node, "weights")
             .map(|weights| read_weights(&weights))
@@ -261,6 +270,7 @@ impl<'v> Checker<'v> {
             name: name.to_owned(),
             servers,
             weights,
+            announced,
             tags,
             hash,
             blueprints,

@@ -149,6 +149,9 @@ impl Keeper {
             }
         }
         self.shared.config.store(Arc::clone(config));
+        let servers = config.pools.iter().flat_map(|view| &view.pool.servers);
+        let files = servers.filter_map(|server| Some(&server.tls.as_ref()?.files));
+        self.shared.settings.tls.keep(files);
         info!(
             epoch = config.epoch,
             checksum = format!("{:016x}", config.checksum()),
@@ -166,7 +169,8 @@ impl Keeper {
 
     /// Reads the file and certificates again. Without `force` only if its text has changed.
     pub(crate) fn reread(&self, force: Force) {
-        self.shared.settings.tls.reread(force);
+        // What is wrong with certificates is told where they are.
+        let _ = self.shared.settings.tls.reread(force);
         let Some(path) = &self.file else { return };
         // The path is followed anew each time, so that a swapped symbolic link is seen.
         let text = match std::fs::read_to_string(path) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::announced::Announced;
 use super::check::Checker;
 use super::node::{ConfigError, Node};
 use crate::names::table::{Question, literal};
@@ -26,6 +27,8 @@ pub(super) struct Servers {
     pub all: Vec<Arc<Destination>>,
     /// Whether there are names among them that stand for now more, now fewer.
     pub vary: bool,
+    /// What DNS says of their weights.
+    pub announced: Option<Announced>,
 }
 
 /// One server, before what it shares with the others of its pool.
@@ -35,6 +38,8 @@ struct Found {
     tls: Option<bool>,
     /// The name that its certificate has to bear, if that is not its address.
     certified: Option<String>,
+    /// As DNS announces it.
+    weight: Option<u16>,
 }
 
 impl<'v> Checker<'v> {
@@ -43,26 +48,37 @@ impl<'v> Checker<'v> {
         let mut servers = Servers {
             all: Vec::new(),
             vary: false,
+            announced: None,
         };
+        let mut weights = Vec::new();
         for node in list.list()? {
+            if !node.is_string() {
+                return Err(node
+                    .expected("a server, \"HOST:PORT\" (route handles can be the children of a HashRoute)"));
+            }
             let listed = Listed::read(node.string()?).map_err(|why| node.error(&why))?;
             let one = matches!(listed, Listed::One(_));
             servers.vary |= !one;
             for found in self.stands_for(listed) {
-                if servers.all.iter().any(|known| known.name == found.name) {
-                    if !one {
-                        // The name of a server that stands there by itself too.
-                        continue;
-                    }
-                    return Err(node.error(&format!(
-                        "server name {:?} is given twice in this pool",
-                        found.name
-                    )));
+                let known = servers.all.iter().find(|known| known.name == found.name).cloned();
+                if known.is_some() && !one {
+                    // The name of a server that stands there by itself too.
+                    continue;
                 }
+                weights.push(found.weight);
                 let server = self.server(&node, found, alike)?;
-                servers.all.push(Arc::new(server));
+                servers.all.push(match known {
+                    // mcrouter takes a server twice: where keys go by position it has two shares.
+                    Some(known) if *known == server => known,
+                    Some(_) => {
+                        let name = server.name;
+                        return Err(node.error(&format!("server name {name:?} is given twice in this pool")));
+                    }
+                    None => Arc::new(server),
+                });
             }
         }
+        servers.announced = Announced::of(weights);
         Ok(servers)
     }
 
@@ -74,6 +90,7 @@ impl<'v> Checker<'v> {
                 address: server.address,
                 tls: server.tls,
                 certified: None,
+                weight: None,
             }],
             Listed::Addresses { host, port, tls } => {
                 self.wonder(&host);
@@ -83,6 +100,7 @@ impl<'v> Checker<'v> {
                     address: Address::Tcp(address.to_string()),
                     tls,
                     certified: Some(host.clone()),
+                    weight: None,
                 });
                 found.collect()
             }
@@ -95,6 +113,7 @@ impl<'v> Checker<'v> {
                         address: Address::Tcp(address),
                         tls,
                         certified: None,
+                        weight: Some(member.weight),
                     }
                 });
                 let found = found.collect();
@@ -130,11 +149,17 @@ impl<'v> Checker<'v> {
             let tls = alike.tls.as_ref().unwrap_or(&alike.tls_if_written);
             ServerTls {
                 name: tls.name.clone().or(found.certified),
-                verify: tls.verify,
+                ..tls.clone()
             }
         });
-        if tls.as_ref().is_some_and(|tls| tls.verify == Verify::Identity) && !self.defaults.tls_trust {
-            return Err(node.error("TLS to servers needs --tls-ca: who vouches for them"));
+        if let Some(tls) = &tls {
+            if tls.verify == Verify::Identity && tls.files.ca.is_none() {
+                return Err(
+                    node.error("TLS to servers needs --tls-ca (of a pool: \"tls_ca\"): who vouches for them")
+                );
+            }
+            let prepared = self.defaults.secure.prepare(&tls.files);
+            prepared.map_err(|why| node.error(&why.to_string()))?;
         }
         Ok(Destination {
             name: found.name,
@@ -207,6 +232,25 @@ impl<'v> Checker<'v> {
             } else {
                 Verify::Identity
             };
+        }
+        let (cert, key) = (self.inherited(node, "tls_cert"), self.inherited(node, "tls_key"));
+        if let (Some(alone), None) | (None, Some(alone)) = (&cert, &key) {
+            return Err(alone.error("\"tls_cert\" and \"tls_key\" go together"));
+        }
+        let ca = self.inherited(node, "tls_ca");
+        for (given, file) in [
+            (&ca, &mut tls.files.ca),
+            (&cert, &mut tls.files.cert),
+            (&key, &mut tls.files.key),
+        ] {
+            if let Some(given) = given {
+                *file = Some(given.string()?.into());
+            }
+        }
+        if let Some(given) = ca.or(cert) {
+            // What is wrong with the files is told where they are named.
+            let prepared = self.defaults.secure.prepare(&tls.files);
+            prepared.map_err(|why| given.error(&why.to_string()))?;
         }
         Ok(tls)
     }

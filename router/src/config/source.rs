@@ -15,11 +15,13 @@ const FILE: &str = "file:";
 pub(crate) type Params = BTreeMap<String, Value>;
 
 /// The parameters of this process, and those of `--config-params`.
-pub(crate) fn params(host_id: &str, given: &[(String, String)]) -> Params {
+pub(crate) fn params(host_id: &str, route_prefix: Option<&str>, given: &[(String, String)]) -> Params {
+    let prefix = route_prefix.unwrap_or(super::DEFAULT_PREFIX);
+    let mut parts = prefix.split('/').skip(1);
     let own = [
-        ("default-route", "/././"),
-        ("default-region", "."),
-        ("default-cluster", "."),
+        ("default-route", prefix),
+        ("default-region", parts.next().unwrap_or(".")),
+        ("default-cluster", parts.next().unwrap_or(".")),
         ("hostid", host_id),
         ("router-name", "router"),
         ("service-name", "router"),
@@ -90,7 +92,7 @@ mod tests {
         let text = r#"{"pools": {"A": "file:pool.json"}, "route": "@import(route.json)"}"#;
         let path = folder.path().join("config.json");
         std::fs::write(&path, text).expect("written");
-        let params = params("h7", &[("host".to_owned(), "10.0.0.1".to_owned())]);
+        let params = params("h7", None, &[("host".to_owned(), "10.0.0.1".to_owned())]);
         let source = read(&path, text.to_owned(), &params).expect("a good configuration");
         assert_eq!(
             source.value,

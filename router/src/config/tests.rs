@@ -1,27 +1,12 @@
 //! Configurations that are read, and mistakes with the words they earn.
 
-use std::time::Duration;
-
 use super::check::Defaults;
 use super::{Config, parse};
-
-fn defaults() -> Defaults {
-    Defaults {
-        server_timeout: Duration::from_secs(1),
-        connect_timeout: Duration::from_secs(1),
-        host_id: "host".to_owned(),
-        connections: 1,
-        tls_trust: false,
-        ejected: std::sync::Arc::default(),
-        names: std::sync::Arc::default(),
-        tls: crate::tls::ServerTls::default(),
-    }
-}
 
 /// Reads and checks: the names of the pools, or the complaint.
 fn check(text: &str) -> Result<String, String> {
     let source = parse(text).map_err(|error| error.to_string())?;
-    let config = Config::check(source, &defaults(), 1).map_err(|error| error.to_string())?;
+    let config = Config::check(source, &Defaults::default(), 1).map_err(|error| error.to_string())?;
     let pools: Vec<&str> = config.pools.iter().map(|view| view.pool.name.as_str()).collect();
     Ok(pools.join(" "))
 }
@@ -78,6 +63,45 @@ fn files_as_mcrouter_reads_them() {
             "a pool that inherits",
             r#"{"pools": {"A": {"inherit": "B", "server_timeout": 200}, "B": {"servers": ["h:1"], "get_errors": "error"}},
                 "route": "PoolRoute|A"}"#,
+        ),
+        (
+            "a server listed twice, which has two shares",
+            r#"{"pools": {"A": {"servers": ["h:1", "h:1"]}}, "route": "PoolRoute|A"}"#,
+        ),
+        (
+            "hashes by mcrouter's names",
+            r#"{"pools": {"A": {"servers": ["h:1", "h:2"]}},
+                "route": {"type": "AllSyncRoute", "children": [
+                    {"type": "PoolRoute", "pool": "A", "hash": {"hash_func": "Rendezvous", "tags": ["a", "b"]}},
+                    {"type": "PoolRoute", "pool": "A",
+                     "hash": {"hash_func": "WeightedRendezvous", "tags": ["a", "b"], "weights": [1, 2]}},
+                    {"type": "PoolRoute", "pool": "A", "hash": "ConstShard"},
+                    {"type": "PoolRoute", "pool": "A", "hash": "Latest"},
+                    {"type": "PoolRoute", "pool": "A", "hash": {"hash_func": "Latest", "failover_count": 2, "salt": "x"}},
+                    {"type": "HashRoute", "children": "Pool|A", "hash_func": "Latest"},
+                    {"type": "HashRoute", "children": "Pool|A", "hash_func": "LoadBalancer", "algorithm": "two-random-choices"}
+                ]}}"#,
+        ),
+        (
+            "a pool of one server where one handle stands",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "route": {"type": "ModifyExptimeRoute", "target": "Pool|A", "exptime": 0}}"#,
+        ),
+        (
+            "a list of servers written among children",
+            r#"{"pools": {"A": {"servers": ["h:1"]}},
+                "route": {"type": "FailoverRoute", "children": ["PoolRoute|A", {"type": "Pool", "name": "B", "servers": ["h:2", "h:3"]}]}}"#,
+        ),
+        (
+            "shadows of children by their place",
+            r#"{"pools": {"A": {"servers": ["h:1", "h:2"]}, "B": {"servers": ["h:3"]}},
+                "route": {"type": "AllSyncRoute", "children": {"type": "ShadowRoute", "children": "Pool|A",
+                          "shadows": [{"target": "PoolRoute|B", "index_range": [0, 1], "key_fraction_range": [0, 0.1]}]}}}"#,
+        ),
+        (
+            "handles over a pool that is empty",
+            r#"{"pools": {"A": {"servers": []}}, "route": {"type": "AllSyncRoute", "children": [
+                "HashRoute|Pool|A", "LatestRoute|Pool|A", "FailoverRoute|Pool|A", "PoolRoute|A", "RandomRoute|Pool|A"]}}"#,
         ),
         (
             "a pool defined where it is used",
@@ -168,6 +192,36 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
             "pools.A.servers[0]: TLS to servers needs --tls-ca",
         ),
         (
+            r#"{"pools": {"A": {"servers": ["h:1", "h:1"]}}, "route": "ReplicatedPoolRoute|A"}"#.to_owned(),
+            "route: server \"h:1\" cannot be two replicas",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1", "h:1"], "hash": "ketama"}}, "route": "PoolRoute|A"}"#
+                .to_owned(),
+            "server name \"h:1\" is given twice",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": [{"type": "ErrorRoute"}]}}, "route": "PoolRoute|A"}"#.to_owned(),
+            "pools.A.servers[0]: expected a server, \"HOST:PORT\" (route handles can be the children of a HashRoute)",
+        ),
+        (
+            with_route(r#"{"type": "ModifyExptimeRoute", "target": "Pool|A", "exptime": 0}"#),
+            "route.target: Pool is a list, here of 2 servers",
+        ),
+        (
+            with_route(r#"{"type": "PoolRoute", "pool": "A", "hash": "WeightedCh3Rv"}"#),
+            "route.hash: WeightedCh3Rv is not supported: WeightedCh3",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1"], "tls_cert": "/x"}}, "route": "NullRoute"}"#.to_owned(),
+            "pools.A.tls_cert: \"tls_cert\" and \"tls_key\" go together",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1"], "tls_ca": "/none.pem"}}, "route": "NullRoute"}"#
+                .to_owned(),
+            "pools.A.tls_ca: /none.pem: ",
+        ),
+        (
             r#"{"pools": {"A": {"servers": ["srv+x"], "weights": [1]}}, "route": "NullRoute"}"#.to_owned(),
             "pools.A.weights: names that stand for several servers",
         ),
@@ -187,11 +241,11 @@ fn another_list_of_servers_changes_that_pool_and_nothing_else() {
                           "route": "PoolRoute|A"}"#,
     )
     .expect("good");
-    let config = Config::check(source, &defaults(), 1).expect("good");
+    let config = Config::check(source, &Defaults::default(), 1).expect("good");
     let changed = config
         .with_servers("A", vec!["h:1".to_owned(), "n2=h:2".to_owned()], None, None)
         .expect("there is a pool A");
-    let changed = Config::check(changed, &defaults(), 2).expect("still good");
+    let changed = Config::check(changed, &Defaults::default(), 2).expect("still good");
     let names: Vec<&str> = changed.pools[0]
         .pool
         .servers
@@ -216,12 +270,12 @@ fn the_ring_without_an_ejected_server_moves_its_keys_and_no_others() {
         )
         .expect("good")
     };
-    let whole = Config::check(source(), &defaults(), 1).expect("good");
+    let whole = Config::check(source(), &Defaults::default(), 1).expect("good");
     let out = |names: &[&str]| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let defaults = Defaults {
             ejected: std::sync::Arc::new([("A".to_owned(), names)].into()),
-            ..defaults()
+            ..Defaults::default()
         };
         Config::check(source(), &defaults, 2).expect("good")
     };

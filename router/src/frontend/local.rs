@@ -7,6 +7,7 @@ use protocol::encode::response as lines;
 use protocol::{AdminVerb, Request};
 
 use crate::clock;
+use crate::config::reload::Force;
 use crate::pool::Destination;
 use crate::request::{Op, Routing};
 use crate::route::Plan;
@@ -28,7 +29,16 @@ pub(crate) fn answer(core: &Core, request: &Request<'_>) -> Vec<u8> {
         Request::Verbosity(_) => lines::OK.to_vec(),
         Request::Stats(group) => stats(core, group),
         Request::Admin(admin) if admin.verb == AdminVerb::Config => cluster(core, admin.args),
+        Request::Admin(admin) if admin.verb == AdminVerb::RefreshCerts => refresh_certs(core),
         _ => lines::ERROR.to_vec(),
+    }
+}
+
+/// Certificates are read again: the operator's word for what happens by itself a moment later.
+fn refresh_certs(core: &Core) -> Vec<u8> {
+    match core.settings.tls.reread(Force::Yes) {
+        Ok(()) => lines::OK.to_vec(),
+        Err(why) => format!("SERVER_ERROR {why}\r\n").into_bytes(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! mcrouter_exporter's names, for the dashboards that are there already.
 
-use super::Destinations;
+use super::by::{By, Number};
 use super::exposition::Page;
 use crate::reply::Kind;
 use crate::request::Op;
@@ -9,10 +9,7 @@ use crate::stats::{Counted, WorkerCounters, report};
 use crate::upstream::connection::State;
 use crate::upstream::error::UpstreamError;
 
-/// What is read off one worker's counters of one server.
-type Number<'a> = &'a dyn Fn(&Counted) -> u64;
-
-pub(super) fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinations) {
+pub(super) fn mcrouter(page: &mut Page, shared: &Shared, servers: &By<'_>) {
     let sum = |of: fn(&WorkerCounters) -> u64| shared.registry.sum(of);
     page.one("mcrouter_up", "gauge", "1: the router answers", 1);
     page.one(
@@ -92,13 +89,18 @@ pub(super) fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinat
         ("closed", &[State::Closed]),
         ("down", &[State::SoftTko, State::HardTko]),
     ] {
-        let count = destinations
+        let count = servers
+            .groups
             .iter()
             .filter(|(name, _)| wanted.contains(&shared.registry.state(name)))
             .count();
         page.sample("mcrouter_servers", &[("state", label)], count);
     }
-    let all: Vec<&Counted> = destinations.iter().flat_map(|(_, counted)| counted).collect();
+    let all: Vec<&Counted> = servers
+        .groups
+        .iter()
+        .flat_map(|(_, counted)| counted.iter().copied())
+        .collect();
     page.one(
         "mcrouter_duration_us",
         "gauge",
@@ -136,10 +138,10 @@ pub(super) fn mcrouter(page: &mut Page, shared: &Shared, destinations: &Destinat
         "Configurations that were refused",
         status.failures,
     );
-    mcrouter_servers(page, shared, destinations);
+    mcrouter_servers(page, shared, servers);
 }
 
-fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
+fn mcrouter_servers(page: &mut Page, shared: &Shared, servers: &By<'_>) {
     let metrics: [(&str, &str, Number<'_>); 7] = [
         (
             "mcrouter_server_proxy_reqs_processing",
@@ -174,19 +176,15 @@ fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destination
         ),
     ];
     for (metric, help, of) in metrics {
-        page.metric(metric, "gauge", help);
-        for (name, counted) in destinations {
-            page.sample(metric, &[("server", name)], counted.iter().map(of).sum::<u64>());
-        }
+        servers.sum(page, metric, "gauge", help, of);
     }
     page.metric(
         "mcrouter_server_duration_us",
         "gauge",
         "Mean reply time since the start",
     );
-    for (name, counted) in destinations {
-        let counted: Vec<&Counted> = counted.iter().collect();
-        let totals = report::totals(&counted);
+    for (name, counted) in &servers.groups {
+        let totals = report::totals(counted);
         let mean = totals.sum_micros.checked_div(totals.count()).unwrap_or(0);
         page.sample("mcrouter_server_duration_us", &[("server", name)], mean);
     }
@@ -203,7 +201,7 @@ fn mcrouter_servers(page: &mut Page, shared: &Shared, destinations: &Destination
         ),
     ] {
         page.metric(metric, "gauge", help);
-        for (name, _) in destinations {
+        for (name, _) in &servers.groups {
             page.sample(
                 metric,
                 &[("server", name)],

@@ -1,6 +1,7 @@
 //! /metrics: every metric is declared here, with its help. Our names, and mcrouter_exporter's for the dashboards that
 //! are there already.
 
+mod by;
 mod clients;
 mod debts;
 mod exposition;
@@ -11,6 +12,7 @@ mod servers;
 
 use crate::settings::Shared;
 use crate::stats::Counted;
+use by::By;
 use exposition::Page;
 
 /// Every server's counters, by name, one entry per worker.
@@ -23,9 +25,16 @@ pub(crate) fn page(shared: &Shared) -> String {
     clients::clients(&mut page, shared);
     process::configuration(&mut page, shared);
     let destinations = shared.registry.destinations();
+    let servers = destinations
+        .iter()
+        .map(|(name, counted)| (name.as_str(), counted.iter().collect()));
+    let servers = By {
+        label: "server",
+        groups: servers.collect(),
+    };
     pools::pools(&mut page, shared, &destinations);
-    servers::servers(&mut page, shared, &destinations);
+    servers::servers(&mut page, shared, &servers);
     debts::debts(&mut page, shared);
-    mcrouter::mcrouter(&mut page, shared, &destinations);
+    mcrouter::mcrouter(&mut page, shared, &servers);
     page.0
 }

@@ -113,4 +113,26 @@ pub(super) fn configuration(page: &mut Page, shared: &Shared) {
         "Times certificates were read again and found bad: the old ones stay in use",
         tls.failures.load(Ordering::Relaxed),
     );
+    page.one(
+        "router_tls_certificates_bad",
+        "gauge",
+        "1 while certificates or keys are bad as they are now, and older ones are in use",
+        u8::from(tls.last_error.lock().is_some()),
+    );
+    let handshakes = shared.settings.tls.handshakes();
+    page.metric(
+        "router_tls_handshakes_total",
+        "counter",
+        "TLS handshakes, by who was on the other side and how they went",
+    );
+    for (with, count) in [("clients", &handshakes.clients), ("servers", &handshakes.servers)] {
+        for (result, counter) in [("made", &count.made), ("failed", &count.failed)] {
+            let labels = [("with", with), ("result", result)];
+            page.sample(
+                "router_tls_handshakes_total",
+                &labels,
+                counter.load(Ordering::Relaxed),
+            );
+        }
+    }
 }

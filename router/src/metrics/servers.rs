@@ -1,16 +1,16 @@
 //! Dealings with each server.
 
-use super::Destinations;
+use super::by::By;
 use super::exposition::Page;
 use crate::reply::Kind;
 use crate::settings::Shared;
-use crate::stats::{Counted, report};
+use crate::stats::report;
 use crate::upstream::connection::State;
 use crate::upstream::error::UpstreamError;
 
-pub(super) fn servers(page: &mut Page, shared: &Shared, destinations: &Destinations) {
+pub(super) fn servers(page: &mut Page, shared: &Shared, servers: &By<'_>) {
     page.metric("router_server_state", "gauge", "1 for the state the server is in");
-    for (name, _) in destinations {
+    for (name, _) in &servers.groups {
         let is = shared.registry.state(name);
         for state in State::ALL {
             page.sample(
@@ -20,90 +20,69 @@ pub(super) fn servers(page: &mut Page, shared: &Shared, destinations: &Destinati
             );
         }
     }
-    page.metric(
+    servers.sum(
+        page,
         "router_upstream_connections",
         "gauge",
         "Connections to a server that are open",
+        &|c| u64::from(c.counters.state() == State::Up),
     );
-    for (name, counted) in destinations {
-        let open = counted.iter().filter(|c| c.counters.state() == State::Up);
-        page.sample("router_upstream_connections", &[("server", name)], open.count());
-    }
-    let per_server = |page: &mut Page, metric: &str, of: &dyn Fn(&Counted) -> u64| {
-        for (name, counted) in destinations {
-            page.sample(metric, &[("server", name)], counted.iter().map(of).sum::<u64>());
-        }
-    };
-    page.metric(
+    servers.sum(
+        page,
         "router_upstream_requests_total",
         "counter",
         "Requests meant for a server",
+        &|c| c.counters.requests.get(),
     );
-    per_server(page, "router_upstream_requests_total", &|c| {
-        c.counters.requests.get()
-    });
-    page.metric(
+    servers.sum(
+        page,
         "router_upstream_inflight",
         "gauge",
         "Requests that wait for a server's reply",
+        &|c| c.counters.inflight(),
     );
-    per_server(page, "router_upstream_inflight", &|c| c.counters.inflight());
-    page.metric(
+    servers.sum(
+        page,
         "router_upstream_read_bytes_total",
         "counter",
         "Bytes from a server",
+        &|c| c.counters.bytes_read.get(),
     );
-    per_server(page, "router_upstream_read_bytes_total", &|c| {
-        c.counters.bytes_read.get()
-    });
-    page.metric(
+    servers.sum(
+        page,
         "router_upstream_tko_total",
         "counter",
         "Times a server was given up until it answers a probe",
+        &|c| c.counters.tkos.get(),
     );
-    per_server(page, "router_upstream_tko_total", &|c| c.counters.tkos.get());
-    page.metric(
-        "router_upstream_replies_total",
-        "counter",
-        "Replies of a server, by what they said",
+    servers.split(
+        page,
+        (
+            "router_upstream_replies_total",
+            "Replies of a server, by what they said",
+        ),
+        ("reply", &Kind::ALL, Kind::name),
+        |c, kind| c.counters.replies.get(kind),
     );
-    for (name, counted) in destinations {
-        for kind in Kind::ALL {
-            let replies: u64 = counted.iter().map(|c| c.counters.replies.get(kind)).sum();
-            page.sample(
-                "router_upstream_replies_total",
-                &[("server", name), ("reply", kind.name())],
-                replies,
-            );
-        }
-    }
-    page.metric(
-        "router_upstream_errors_total",
-        "counter",
-        "Requests a server did not answer, by why",
+    servers.split(
+        page,
+        (
+            "router_upstream_errors_total",
+            "Requests a server did not answer, by why",
+        ),
+        ("error", &UpstreamError::ALL, UpstreamError::name),
+        |c, error| c.counters.errors.get(error),
     );
-    for (name, counted) in destinations {
-        for error in UpstreamError::ALL {
-            let errors: u64 = counted.iter().map(|c| c.counters.errors.get(error)).sum();
-            page.sample(
-                "router_upstream_errors_total",
-                &[("server", name), ("error", error.name())],
-                errors,
-            );
-        }
-    }
     page.metric(
         "router_upstream_reply_seconds",
         "histogram",
         "From a request's being queued for a server to its reply",
     );
-    for (name, counted) in destinations {
-        let counted: Vec<&Counted> = counted.iter().collect();
-        let labels = [("server", name.as_str())];
+    for (name, counted) in &servers.groups {
         page.histogram(
             "router_upstream_reply_seconds",
-            &labels,
-            &report::totals(&counted),
+            &[("server", name)],
+            &report::totals(counted),
         );
     }
 }

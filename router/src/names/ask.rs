@@ -10,7 +10,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 
-use super::table::{Found, Question};
+use super::table::{Found, Member, Question};
 
 /// How long one name server has for one try, and how many tries there are.
 const TRY_MAX: Duration = Duration::from_secs(2);
@@ -75,7 +75,11 @@ impl Resolver {
                 let members = records
                     .iter()
                     .filter(|srv| Some(srv.priority) == first)
-                    .map(|srv| (srv.target.to_ascii().trim_end_matches('.').to_owned(), srv.port));
+                    .map(|srv| Member {
+                        host: srv.target.to_ascii().trim_end_matches('.').to_owned(),
+                        port: srv.port,
+                        weight: srv.weight,
+                    });
                 (Found::members(members), answer.valid_until())
             }
         };

@@ -43,6 +43,8 @@ pub(crate) enum Found {
 pub(crate) struct Member {
     pub host: String,
     pub port: u16,
+    /// Its part of the requests, in proportion to the others'.
+    pub weight: u16,
 }
 
 impl Found {
@@ -53,13 +55,12 @@ impl Found {
     }
 
     /// Members of a service. `cache-2` stands before `cache-10`, so that a list that grows grows at its end.
-    pub(crate) fn members(found: impl IntoIterator<Item = (String, u16)>) -> Self {
-        let found: BTreeSet<_> = found
+    pub(crate) fn members(found: impl IntoIterator<Item = Member>) -> Self {
+        let found: BTreeMap<_, _> = found
             .into_iter()
-            .map(|(host, port)| (host.len(), host, port))
+            .map(|member| ((member.host.len(), member.host.clone(), member.port), member))
             .collect();
-        let members = found.into_iter().take(MEMBERS_MAX);
-        Self::Members(members.map(|(_, host, port)| Member { host, port }).collect())
+        Self::Members(found.into_values().take(MEMBERS_MAX).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -75,7 +76,7 @@ impl Found {
             Self::Addresses(addresses) => addresses.iter().map(IpAddr::to_string).collect(),
             Self::Members(members) => members
                 .iter()
-                .map(|Member { host, port }| format!("{host}:{port}"))
+                .map(|Member { host, port, .. }| format!("{host}:{port}"))
                 .collect(),
         }
     }
@@ -138,13 +139,17 @@ pub(crate) fn literal(host: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Question, Table};
+    use super::{Found, Member, Question, Table};
 
     #[test]
     fn a_shuffled_answer_is_no_news() {
         let mut table = Table::default();
         let members = |order: [usize; 3]| {
-            Found::members(order.map(|number| (format!("cache-{number}.cache.svc"), 11211)))
+            Found::members(order.map(|number| Member {
+                host: format!("cache-{number}.cache.svc"),
+                port: 11211,
+                weight: 0,
+            }))
         };
         let service = Question::Service("_mc._tcp.cache.svc".to_owned());
         assert!(table.learn(service.clone(), members([10, 2, 9])));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use cluster::{HashKind, Placement, Server, Topology, Weight, hashed_part};
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers};
+use super::{
+    Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, error, latest, load_balancer, null,
+};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::request::{OwnedRequest, Routing};
@@ -89,9 +91,31 @@ pub(crate) fn default_kind(node: &Node<'_>) -> Result<HashKind, ConfigError> {
 }
 
 fn kind(node: &Node<'_>) -> Result<HashKind, ConfigError> {
-    node.string()?
-        .parse()
-        .map_err(|error| node.error(&format!("{error}")))
+    let name = match node.string()? {
+        // mcrouter's; ours are written small.
+        "Rendezvous" => return Ok(HashKind::McrouterRendezvous),
+        "WeightedRendezvous" => return Ok(HashKind::McrouterWeightedRendezvous),
+        "WeightedCh3Rv" => {
+            return Err(node.error(
+                "WeightedCh3Rv is not supported: WeightedCh3 has its weights in this file, which is live",
+            ));
+        }
+        name => name,
+    };
+    name.parse().map_err(|error| node.error(&format!("{error}")))
+}
+
+/// Chooses among children otherwise than by the key's hash: mcrouter has these among its hashes too.
+type Chooser = fn(&Node<'_>, Vec<Blueprint>, &mut Checker<'_>) -> Result<Blueprint, ConfigError>;
+
+/// What `hash`, a hash's name or an object with a `hash_func`, asks for if it is such a one.
+pub(crate) fn chooser(hash: &Node<'_>) -> Option<Chooser> {
+    let name = hash.get("hash_func").unwrap_or_else(|| hash.clone());
+    match name.string().ok()? {
+        "Latest" => Some(latest::over),
+        "LoadBalancer" => Some(load_balancer::over),
+        _ => None,
+    }
 }
 
 /// Reads a list of tags.
@@ -111,27 +135,60 @@ pub(crate) fn read_weights(node: &Node<'_>) -> Result<Vec<Weight>, ConfigError> 
 }
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    let (settings, children) = if node.argument().is_some() {
-        (HashSettings::of(default_kind(node)?), checker.children(node)?)
-    } else {
-        node.only(&[
-            "type",
-            "name",
-            "children",
-            "hash",
-            "hash_func",
-            "salt",
-            "weights",
-            "tags",
-        ])?;
-        let settings = match node.get("hash") {
-            Some(hash) => HashSettings::read(&hash)?,
-            None => HashSettings::fields(node)?,
-        };
-        (settings, checker.children(node)?)
+    if node.argument().is_some() {
+        let children = checker.children(node)?;
+        return over(
+            node,
+            children,
+            HashSettings::of(default_kind(node)?),
+            OnEmpty::Error,
+        );
+    }
+    let hash = node.get("hash");
+    if let Some(chosen) = chooser(hash.as_ref().unwrap_or(node)) {
+        let children = checker.children(node)?;
+        return chosen(hash.as_ref().unwrap_or(node), children, checker);
+    }
+    node.only(&[
+        "type",
+        "name",
+        "children",
+        "hash",
+        "hash_func",
+        "salt",
+        "weights",
+        "tags",
+        "error_on_empty",
+    ])?;
+    let settings = match &hash {
+        Some(hash) => HashSettings::read(hash)?,
+        None => HashSettings::fields(node)?,
     };
+    let on_empty = match node.get("error_on_empty") {
+        Some(flag) if !flag.flag()? => OnEmpty::Nothing,
+        _ => OnEmpty::Error,
+    };
+    let children = checker.children(node)?;
+    over(node, children, settings, on_empty)
+}
+
+/// What a route without children answers.
+enum OnEmpty {
+    Error,
+    Nothing,
+}
+
+fn over(
+    node: &Node<'_>,
+    children: Vec<Blueprint>,
+    settings: HashSettings,
+    on_empty: OnEmpty,
+) -> Result<Blueprint, ConfigError> {
     if children.is_empty() {
-        return Err(node.error("HashRoute needs at least one child"));
+        return Ok(match on_empty {
+            OnEmpty::Error => error::blueprint("HashRoute without children"),
+            OnEmpty::Nothing => null::blueprint(),
+        });
     }
     if let Some(tags) = &settings.tags
         && tags.len() != children.len()

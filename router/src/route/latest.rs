@@ -7,34 +7,48 @@ use crate::config::check::{Checker, ConfigError, Node};
 const FAILOVER_COUNT: usize = 5;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    let (count, salt) = if node.argument().is_some() {
-        (FAILOVER_COUNT, String::new())
-    } else {
-        node.only_supported(
-            &[
-                "type",
-                "name",
-                "children",
-                "failover_count",
-                "salt",
-                "thread_local_failover",
-                "failover_errors",
-                "failover_policy",
-                "failover_limit",
-            ],
-            &["weights"],
-        )?;
-        let count = match node.get("failover_count") {
-            Some(count) => count.count()?,
-            None => FAILOVER_COUNT,
-        };
-        let salt = match node.get("salt") {
-            Some(salt) => salt.string()?.to_owned(),
-            None => String::new(),
-        };
-        (count, salt)
-    };
+    known(node)?;
     let children = checker.children(node)?;
+    over(node, children, checker)
+}
+
+fn known(node: &Node<'_>) -> Result<(), ConfigError> {
+    if node.argument().is_some() || node.is_name() {
+        return Ok(());
+    }
+    let mut known = vec![
+        "type",
+        "name",
+        "children",
+        "failover_count",
+        "salt",
+        "thread_local_failover",
+        "failover_errors",
+        "failover_policy",
+        "failover_limit",
+    ];
+    // Where it is a hash.
+    known.extend(node.get("hash_func").map(|_| "hash_func"));
+    node.only_supported(&known, &["weights"])
+}
+
+/// Over `children`, by the settings of `node`: a route, or what a `hash` is.
+pub(crate) fn over(
+    node: &Node<'_>,
+    children: Vec<Blueprint>,
+    checker: &mut Checker<'_>,
+) -> Result<Blueprint, ConfigError> {
+    known(node)?;
+    let in_words = node.argument().is_some() || node.is_name();
+    let (mut count, mut salt) = (FAILOVER_COUNT, String::new());
+    if !in_words {
+        if let Some(given) = node.get("failover_count") {
+            count = given.count()?;
+        }
+        if let Some(given) = node.get("salt") {
+            given.string()?.clone_into(&mut salt);
+        }
+    }
     // Highest hash of (host, child, salt) first: each host its own order, stable as children come and go.
     let host = checker.host_id();
     let mut order: Vec<(u32, Blueprint)> = children
@@ -45,7 +59,7 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
     order.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     order.truncate(count.max(1));
     let chosen = order.into_iter().map(|(_, child)| child).collect();
-    if node.argument().is_some() {
+    if in_words {
         Ok(failover::in_turn(chosen))
     } else {
         failover::over(chosen, node)

@@ -15,19 +15,40 @@ use crate::reply::Reply;
 use crate::request::{OwnedRequest, Routing};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
+    known(node)?;
+    let children = checker.children(node)?;
+    over(node, children, checker)
+}
+
+fn known(node: &Node<'_>) -> Result<(), ConfigError> {
+    if node.argument().is_some() || node.is_name() {
+        return Ok(());
+    }
+    let mut known = vec![
+        "type",
+        "name",
+        "children",
+        "salt",
+        "algorithm",
+        "load_ttl_ms",
+        "failover_count",
+        "enable_thrift_server_load",
+    ];
+    // Where it is a hash.
+    known.extend(node.get("hash_func").map(|_| "hash_func"));
+    node.only(&known)
+}
+
+/// Over `children`, by the settings of `node`: a route, or what a `hash` is.
+pub(crate) fn over(
+    node: &Node<'_>,
+    children: Vec<Blueprint>,
+    _checker: &mut Checker<'_>,
+) -> Result<Blueprint, ConfigError> {
+    known(node)?;
     let mut algorithm = Algorithm::Hashing(String::new());
     let mut tries = 1;
-    if node.argument().is_none() {
-        node.only(&[
-            "type",
-            "name",
-            "children",
-            "salt",
-            "algorithm",
-            "load_ttl_ms",
-            "failover_count",
-            "enable_thrift_server_load",
-        ])?;
+    if node.argument().is_none() && !node.is_name() {
         let salt = match node.get("salt") {
             Some(salt) => salt.string()?.to_owned(),
             None => String::new(),
@@ -50,7 +71,6 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
             tries = given.count()?.max(1);
         }
     }
-    let children = checker.children(node)?;
     if children.is_empty() {
         return Err(node.error("LoadBalancerRoute needs at least one child"));
     }

@@ -203,6 +203,10 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ),
     ("DistributionRoute", "it hands writes to a service of Facebook's"),
     (
+        "McRefillRoute",
+        "it is not part of mcrouter as published; WarmUpRoute and ShadowRoute fill pools",
+    ),
+    (
         "SetDistributionTargetRoute",
         "it hands writes to a service of Facebook's",
     ),

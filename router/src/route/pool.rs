@@ -3,7 +3,7 @@
 
 use super::{Blueprint, hash, null, outstanding_limit, rate_limit, shadow, slow_warm_up};
 use crate::config::check::{Checker, ConfigError, Node, Pool};
-use hash::HashSettings;
+use hash::{HashSettings, chooser};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
     if node.argument().is_some() {
@@ -35,12 +35,15 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         ],
     )?;
     let pool = checker.pool(&node.need("pool")?)?;
-    let settings = node
-        .get("hash")
-        .map(|hash| HashSettings::read(&hash))
-        .transpose()?;
+    let hash = node.get("hash");
     let pool = wrapped(node, checker, pool)?;
-    let placed = checker.place(node, &pool, settings)?;
+    let placed = match hash.as_ref().and_then(|hash| Some((hash, chooser(hash)?))) {
+        Some((hash, over)) => over(hash, pool.blueprints(), checker)?,
+        None => {
+            let settings = hash.map(|hash| HashSettings::read(&hash)).transpose()?;
+            checker.place(node, &pool, settings)?
+        }
+    };
     match node.get("rates") {
         Some(rates) => rate_limit::blueprint(placed, null::blueprint(), &rates),
         None => Ok(placed),
@@ -59,13 +62,6 @@ fn wrapped(node: &Node<'_>, checker: &mut Checker<'_>, mut pool: Pool) -> Result
         pool.wrap(|_, server| slow_warm_up::blueprint(server, failover.clone(), settings));
     }
     let shadows = shadow::read(node, checker)?;
-    pool.wrap(|index, server| {
-        let range = |shadow: &shadow::Shadow| shadow.index_range.unwrap_or((0, usize::MAX));
-        let here = shadows.iter().filter(|shadow| {
-            let (from, to) = range(shadow);
-            (from..to).contains(&index)
-        });
-        shadow::blueprint(server, here.cloned().collect())
-    });
+    pool.wrap(|index, server| shadow::blueprint(server, shadow::of_place(&shadows, index)));
     Ok(pool)
 }

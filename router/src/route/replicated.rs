@@ -31,6 +31,11 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         checker.pool(&node.need("pool")?)?
     };
     let replicated = pool.replicated();
+    for (index, server) in pool.servers.iter().enumerate() {
+        if pool.servers[..index].contains(server) {
+            return Err(node.error(&format!("server {:?} cannot be two replicas", server.name)));
+        }
+    }
     if !checker.replicated.contains(&replicated) {
         checker.replicated.push(replicated);
     }

@@ -8,13 +8,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, at_once};
+use crate::config::check::UnknownPrefix;
 use crate::flow::Caller;
 use crate::reply::{Kind, Reply};
 use crate::request::{OwnedRequest, Routing};
 
 /// The default route and the routes of prefixes, each with its slashes: `/a/b/`.
-pub(crate) fn blueprint(default: Blueprint, prefixed: Vec<(Vec<u8>, Blueprint)>) -> Blueprint {
-    if prefixed.is_empty() {
+pub(crate) fn blueprint(
+    default: Blueprint,
+    prefixed: Vec<(Vec<u8>, Blueprint)>,
+    unknown: UnknownPrefix,
+) -> Blueprint {
+    if prefixed.is_empty() && unknown == UnknownPrefix::PartOfTheKey {
         return default;
     }
     Arc::new(move |builder| {
@@ -24,6 +29,7 @@ pub(crate) fn blueprint(default: Blueprint, prefixed: Vec<(Vec<u8>, Blueprint)>)
                 .iter()
                 .map(|(prefix, route)| (prefix.clone(), builder.once(route)))
                 .collect(),
+            unknown,
         })
     })
 }
@@ -31,6 +37,7 @@ pub(crate) fn blueprint(default: Blueprint, prefixed: Vec<(Vec<u8>, Blueprint)>)
 struct RootRoute {
     default: Handle,
     prefixed: Box<[(Vec<u8>, Handle)]>,
+    unknown: UnknownPrefix,
 }
 
 /// mcrouter's cluster for clusters without a route.
@@ -71,6 +78,9 @@ impl RootRoute {
         let mut found = matching(region, cluster);
         if found.is_empty() {
             found = matching(region, FALLBACK);
+        }
+        if found.is_empty() && self.unknown == UnknownPrefix::OfTheDefault {
+            found.push(&self.default);
         }
         // Stable: the others stay in the file's order.
         found.sort_by_key(|route| !Rc::ptr_eq(route, &self.default));
@@ -120,7 +130,25 @@ impl RouteHandle for RootRoute {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::check::{Defaults, UnknownPrefix};
     use crate::route::testing::{POOLS, Recording};
+
+    #[test]
+    fn a_prefix_that_no_route_has_is_taken_off_for_the_default_route_if_so_told() {
+        let defaults = Defaults {
+            unknown_prefix: UnknownPrefix::OfTheDefault,
+            route_prefix: Some("/a/a/".to_owned()),
+            ..Defaults::default()
+        };
+        let tree = Recording::with(&format!(r#"{{{POOLS}, "route": "PoolRoute|A"}}"#), &defaults);
+        for key in ["/none/none/k", "/a/a/k", "k"] {
+            assert_eq!(
+                tree.play(&format!("delete {key}~"), &[("a", &["DELETED~"])]),
+                "a: delete k~\n=> DELETED~",
+                "{key}"
+            );
+        }
+    }
 
     #[test]
     fn a_star_in_the_prefix_is_every_region_or_cluster() {

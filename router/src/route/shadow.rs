@@ -28,8 +28,35 @@ struct Select {
     requests: f64,
 }
 
+/// The key by which ShadowRoute has several targets, each with the shadows of its place.
+pub(crate) const SEVERAL: &str = "children";
+
+/// ShadowRoute over `children`: a list, as which it can only stand among children.
+pub(crate) fn parse_several(
+    node: &Node<'_>,
+    checker: &mut Checker<'_>,
+) -> Result<Vec<Blueprint>, ConfigError> {
+    node.only(&["type", "name", SEVERAL, "shadows", "shadow_policy"])?;
+    let targets = checker.children(node)?;
+    let shadows = read(node, checker)?;
+    let wrapped = targets.into_iter().enumerate();
+    Ok(wrapped
+        .map(|(index, target)| blueprint(target, of_place(&shadows, index)))
+        .collect())
+}
+
+/// Those that the child or server at `index` has.
+pub(crate) fn of_place(shadows: &[Shadow], index: usize) -> Vec<Shadow> {
+    let here = |shadow: &&Shadow| {
+        let (from, to) = shadow.index_range.unwrap_or((0, usize::MAX));
+        (from..to).contains(&index)
+    };
+    shadows.iter().filter(here).cloned().collect()
+}
+
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    node.only(&["type", "name", "target", "shadows", "shadow_policy"])?;
+    // `children` is for those that are a list.
+    node.only(&["type", "name", "target", "shadows", "shadow_policy", SEVERAL])?;
     let target = checker.route(&node.need("target")?)?;
     let shadows = read(node, checker)?;
     for (index, shadow) in shadows.iter().enumerate() {

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use super::{Builder, Handle, Plan, Routed};
 use crate::config::Config;
@@ -33,18 +32,13 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn of(config: &str) -> Self {
-        let defaults = Defaults {
-            server_timeout: Duration::from_secs(1),
-            connect_timeout: Duration::from_secs(1),
-            host_id: "host".to_owned(),
-            connections: 1,
-            tls_trust: false,
-            ejected: Arc::default(),
-            names: Arc::default(),
-            tls: crate::tls::ServerTls::default(),
-        };
+        Self::with(config, &Defaults::default())
+    }
+
+    /// The same, started with other flags.
+    pub(crate) fn with(config: &str, defaults: &Defaults) -> Self {
         let source = crate::config::parse(config).expect("JSON");
-        let config = Config::check(source, &defaults, 1).expect("a good configuration");
+        let config = Config::check(source, defaults, 1).expect("a good configuration");
         let ready = Arc::new(Readiness::default());
         let mut servers = Arena::new();
         let mut destinations: Vec<(Id<Upstream>, Arc<Destination>)> = Vec::new();

@@ -1,5 +1,6 @@
 //! Certificates and keys from their files, and what sessions are made with from these.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,68 +15,114 @@ use super::TlsError;
 use super::unverified::Unverified;
 use crate::args::Options;
 
-/// What the command line says of TLS.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Asked {
-    takes_clients: bool,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    ca: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
+/// The files by which servers are known and we to them; each is the command line's, or a pool's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct ServerFiles {
+    /// Who vouches for them.
+    pub ca: Option<PathBuf>,
+    /// Our certificate chain, shown to those that ask for one.
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
-impl Asked {
+impl ServerFiles {
+    /// What the command line says.
     pub(super) fn of(options: &Options) -> Self {
+        let own = |of_servers: &Option<PathBuf>, of_both: &Option<PathBuf>| {
+            of_servers.as_ref().or(of_both.as_ref()).cloned()
+        };
         Self {
-            takes_clients: options.tls_port.is_some(),
-            cert: options.tls_cert.clone(),
-            key: options.tls_key.clone(),
             ca: options.tls_ca.clone(),
-            client_ca: options.tls_client_ca.clone(),
+            cert: own(&options.tls_upstream_cert, &options.tls_cert),
+            key: own(&options.tls_upstream_key, &options.tls_key),
         }
     }
 
-    /// What the files hold now, to tell whether they have changed; `None` for one that cannot be read.
-    pub(super) fn texts(&self) -> Vec<Option<Vec<u8>>> {
-        [&self.cert, &self.key, &self.ca, &self.client_ca]
-            .into_iter()
-            .flatten()
-            .map(|path| std::fs::read(path).ok())
-            .collect()
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.ca, &self.cert, &self.key].into_iter().flatten()
+    }
+}
+
+/// What the command line says of TLS with clients.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ClientFiles {
+    taken: bool,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    ca: Option<PathBuf>,
+}
+
+impl ClientFiles {
+    pub(super) fn of(options: &Options) -> Self {
+        Self {
+            taken: options.tls_port.is_some(),
+            cert: options.tls_cert.clone(),
+            key: options.tls_key.clone(),
+            ca: options.tls_client_ca.clone(),
+        }
+    }
+}
+
+/// Towards servers.
+#[derive(Clone)]
+pub(super) struct Towards {
+    /// That have to prove who they are; none if nobody is named who could vouch for them.
+    pub(super) verified: Option<TlsConnector>,
+    /// That do not have to.
+    pub(super) unverified: TlsConnector,
+}
+
+impl Towards {
+    pub(super) fn of(files: &ServerFiles) -> Result<Self, TlsError> {
+        let provider = provider();
+        let own = identity(files.cert.as_deref(), files.key.as_deref())?;
+        let verified = match &files.ca {
+            Some(ca) => {
+                let config = client(&provider)?.with_root_certificates(roots(ca)?);
+                Some(connector(config, own.as_ref())?)
+            }
+            None => None,
+        };
+        let anybody = Arc::new(Unverified::new(Arc::clone(&provider)));
+        let config = client(&provider)?
+            .dangerous()
+            .with_custom_certificate_verifier(anybody);
+        Ok(Self {
+            verified,
+            unverified: connector(config, own.as_ref())?,
+        })
     }
 }
 
 /// What sessions are made with.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Made {
-    /// Towards servers that have to prove who they are; none if nobody is named who could vouch for them.
-    pub(super) verified: Option<TlsConnector>,
-    /// Towards servers that do not have to.
-    pub(super) unverified: Option<TlsConnector>,
+    pub(super) towards: HashMap<ServerFiles, Towards>,
     pub(super) acceptor: Option<TlsAcceptor>,
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Made {
-    pub(super) fn of(asked: &Asked) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let own = identity(asked)?;
-        let mut made = Self::default();
-        if let Some(ca) = &asked.ca {
-            let config = towards_servers(&provider)?.with_root_certificates(roots(ca)?);
-            made.verified = Some(connector(config, own.as_ref())?);
-        }
-        let anybody = Arc::new(Unverified::new(Arc::clone(&provider)));
-        let config = towards_servers(&provider)?
-            .dangerous()
-            .with_custom_certificate_verifier(anybody);
-        made.unverified = Some(connector(config, own.as_ref())?);
-        if asked.takes_clients {
+    /// For these clients and all these ways to servers.
+    pub(super) fn of<'f>(
+        clients: &ClientFiles,
+        servers: impl IntoIterator<Item = &'f ServerFiles>,
+    ) -> Result<Self, TlsError> {
+        let towards = servers
+            .into_iter()
+            .map(|files| Ok((files.clone(), Towards::of(files)?)));
+        let mut made = Self {
+            towards: towards.collect::<Result<_, TlsError>>()?,
+            acceptor: None,
+        };
+        if clients.taken {
+            let own = identity(clients.cert.as_deref(), clients.key.as_deref())?;
             let (chain, key) = own.ok_or(TlsError::NoIdentity)?;
+            let provider = provider();
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_safe_default_protocol_versions()?;
-            let builder = match &asked.client_ca {
+            let builder = match &clients.ca {
                 None => builder.with_no_client_auth(),
                 Some(ca) => builder.with_client_cert_verifier(
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider).build()?,
@@ -88,10 +135,29 @@ impl Made {
     }
 }
 
-type Towards = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+/// What the files hold now, to tell whether they have changed; `None` for one that cannot be read.
+pub(super) fn texts<'f>(
+    clients: &'f ClientFiles,
+    servers: impl IntoIterator<Item = &'f ServerFiles>,
+) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let of_clients = [&clients.cert, &clients.key, &clients.ca].into_iter().flatten();
+    let of_servers = servers.into_iter().flat_map(ServerFiles::paths);
+    let all = of_clients.chain(of_servers).cloned();
+    all.map(|path| {
+        let text = std::fs::read(&path).ok();
+        (path, text)
+    })
+    .collect()
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+type Unbelieving = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 type Believing = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
 
-fn towards_servers(provider: &Arc<CryptoProvider>) -> Result<Towards, TlsError> {
+fn client(provider: &Arc<CryptoProvider>) -> Result<Unbelieving, TlsError> {
     Ok(ClientConfig::builder_with_provider(Arc::clone(provider)).with_safe_default_protocol_versions()?)
 }
 
@@ -129,8 +195,8 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn identity(asked: &Asked) -> Result<Option<Identity>, TlsError> {
-    match (&asked.cert, &asked.key) {
+fn identity(chain: Option<&Path>, key: Option<&Path>) -> Result<Option<Identity>, TlsError> {
+    match (chain, key) {
         (None, None) => Ok(None),
         (Some(chain), Some(key)) => {
             let read = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;

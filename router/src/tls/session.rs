@@ -3,12 +3,15 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{Accept, TlsStream};
+
+use super::Handshakes;
 
 /// One TLS session, read and written by polling.
 pub(crate) struct Session {
@@ -18,7 +21,7 @@ pub(crate) struct Session {
 }
 
 enum State {
-    Accepting(Box<Accept<TcpStream>>),
+    Accepting(Box<Accept<TcpStream>>, Arc<Handshakes>),
     Open(Box<TlsStream<TcpStream>>),
     Failed,
 }
@@ -37,17 +40,18 @@ impl Session {
         }
     }
 
-    pub(super) fn accepting(accept: Accept<TcpStream>) -> Self {
+    pub(super) fn accepting(accept: Accept<TcpStream>, handshakes: Arc<Handshakes>) -> Self {
         Self {
-            state: State::Accepting(Box::new(accept)),
+            state: State::Accepting(Box::new(accept), handshakes),
             unflushed: false,
         }
     }
 
     /// The stream once hands are shaken.
     fn stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut TlsStream<TcpStream>>> {
-        if let State::Accepting(accept) = &mut self.state {
+        if let State::Accepting(accept, handshakes) = &mut self.state {
             let accepted = std::task::ready!(Pin::new(accept.as_mut()).poll(cx));
+            handshakes.clients.of(&accepted);
             self.state = match accepted {
                 Ok(stream) => State::Open(Box::new(TlsStream::Server(stream))),
                 Err(error) => {
@@ -58,7 +62,7 @@ impl Session {
         }
         match &mut self.state {
             State::Open(stream) => Poll::Ready(Ok(stream)),
-            State::Accepting(_) | State::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            State::Accepting(..) | State::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -117,7 +121,7 @@ impl Session {
     pub(crate) fn tcp(&self) -> Option<&TcpStream> {
         match &self.state {
             State::Open(stream) => Some(stream.get_ref().0),
-            State::Accepting(_) | State::Failed => None,
+            State::Accepting(..) | State::Failed => None,
         }
     }
 }

@@ -42,7 +42,30 @@ fn what_cannot_be_served_is_one_line_and_exit_code_2() {
         ),
         (&["--sharded", "a:1", "--hash", "ketma"], "unknown hash"),
         (&["--sharded", "a:1", "--embedded", "2"], "cannot be used with"),
-        (&["--sharded", "a:1", "--server-timeout", "5"], "with its unit"),
+        (&["--sharded", "a:1", "--connect-timeout", "5"], "with its unit"),
+        (&["--sharded", "a:1", "--server-timeout", "0ms"], "a timeout of 0"),
+        (
+            &["--sharded", "a:1", "-t", "5000"],
+            "--server-timeout 5000ms here",
+        ),
+        (&["-p", "5000,5001"], "one port"),
+        (
+            &["--sharded", "a:1", "--runtime-vars-file", "x"],
+            "configuration file itself",
+        ),
+        (
+            &["--config", "{\"route\": \"PoolRoute|A\"}"],
+            "route: unknown pool",
+        ),
+        (
+            &[
+                "--config",
+                "{\"routes\": {\"/a/b/\": \"NullRoute\"}}",
+                "-R",
+                "/c/d/",
+            ],
+            "routes: has no route for the default prefix /c/d/",
+        ),
         (&["-c", &file], "route: unknown pool \"A\""),
         (&["-c", &file, "--check"], "route: unknown pool \"A\""),
         (&["-c", &missing], "none.json: cannot read"),
@@ -57,6 +80,46 @@ fn what_cannot_be_served_is_one_line_and_exit_code_2() {
         assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
     }
     assert_eq!(run(&["--sharded", "a:1", "--check"]).0, Some(0));
+}
+
+#[test]
+fn a_command_line_of_mcrouters_is_understood() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mcrouter.json");
+    let config = r#"{"pools": {"A": {"servers": ["127.0.0.1:1"]}},
+                     "routes": {"/eu/west/": "PoolRoute|A", "/us/east/": "NullRoute"}}"#;
+    std::fs::write(&file, config).expect("written");
+    let file = format!("file:{}", file.display());
+    let theirs = [
+        "--port=5000",
+        "--config",
+        &file,
+        "--proxy-threads=auto",
+        "--server-timeout=200",
+        "--route-prefix=/eu/west/",
+        "--send-invalid-route-to-default",
+        "--big-value-split-threshold=100000",
+        "--timeouts-until-tko=5",
+        "-r",
+        "500",
+        "--stats-root=/var/mcrouter/stats",
+        "--num-listening-sockets=4",
+        "--disable-reload-configs",
+        "--asynclog-disable",
+        "--validate-config",
+    ];
+    assert_eq!(run(&theirs), (Some(0), "config ok".to_owned(), String::new()));
+    let way = |key: &str| {
+        let asked = [&theirs[..theirs.len() - 1], &["--explain", "get", key]].concat();
+        run(&asked).1
+    };
+    assert!(way("k").contains("server: 127.0.0.1:1"), "{}", way("k"));
+    assert!(
+        way("/no/where/k").contains("server: 127.0.0.1:1"),
+        "{}",
+        way("/no/where/k")
+    );
+    assert!(!way("/us/east/k").contains("server: "), "{}", way("/us/east/k"));
 }
 
 #[test]

@@ -34,6 +34,37 @@ fn each_key_is_on_the_server_that_placement_names_and_on_no_other() {
 }
 
 #[test]
+fn clients_that_look_for_servers_are_told_all_of_them_and_the_version_of_the_list() {
+    let nodes = Nodes::start(3);
+    let router = router(&["--sharded", &nodes.list()]);
+    let admin = router.admin_addr().expect("an admin side");
+    let mut client = Client::of(router.addr());
+    // As ElastiCache has it: a line with the version, a line with HOST|IP|PORT of each, an empty one.
+    let mut told = || {
+        let head = client.ask("config get cluster");
+        let (version, servers) = (client.line(), client.line());
+        let length = version.len() + servers.len() + 2;
+        assert_eq!(head, format!("CONFIG cluster 0 {length}"));
+        assert_eq!((client.line(), client.line()), (String::new(), "END".to_owned()));
+        (version.parse::<u64>().expect("a number"), servers)
+    };
+    let listed = |nodes: &[cache_node::embedded::Handle]| {
+        let ports = nodes.iter().map(|node| node.addr().port());
+        let written: Vec<String> = ports.map(|port| format!("127.0.0.1|127.0.0.1|{port}")).collect();
+        written.join(" ")
+    };
+    let (before, servers) = told();
+    assert_eq!(servers, listed(&nodes.nodes));
+    let fewer = format!(r#"{{"servers": ["n0={}"]}}"#, nodes.nodes[0].addr());
+    assert_eq!(crate::support::http(admin, "POST", "/topology", &fewer).0, 200);
+    let (after, servers) = told();
+    assert!(after > before, "{before} {after}");
+    assert_eq!(servers, listed(&nodes.nodes[..1]));
+    assert_eq!(client.ask("config get other"), "ERROR");
+    router.shutdown();
+}
+
+#[test]
 fn a_retrieval_over_all_servers_comes_back_in_the_order_asked() {
     let nodes = Nodes::start(4);
     let router = router(&["--sharded", &nodes.list()]);

@@ -23,6 +23,17 @@ use index::{BIG, Index};
 
 /// mcrouter's default for `batch_size`.
 const BATCH: usize = 10;
+/// An index has to be smaller than what it stands for.
+pub(crate) const THRESHOLD_MIN: usize = 64;
+
+/// Which values are split, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BigValues {
+    /// Bytes above which a value is split, and of each chunk.
+    pub threshold: usize,
+    /// Chunks asked for at a time.
+    pub batch: usize,
+}
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
     // `hide_reply_flag`: clients here never see the index's flag.
@@ -37,28 +48,29 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
     let target = checker.route(&node.need("target")?)?;
     let given = node.need("split_threshold")?;
     let threshold = given.count()?;
-    if threshold < 64 {
+    if threshold < THRESHOLD_MIN {
         return Err(given.error("a threshold is at least 64 bytes: an index has to be smaller"));
     }
     let batch = match node.get("batch_size") {
         Some(given) => given.count()?.max(1),
         None => BATCH,
     };
-    Ok(Arc::new(move |builder| {
+    Ok(blueprint(target, BigValues { threshold, batch }))
+}
+
+/// `target`, with large values in chunks.
+pub(crate) fn blueprint(target: Blueprint, terms: BigValues) -> Blueprint {
+    Arc::new(move |builder| {
         Rc::new(BigValueRoute {
             target: builder.once(&target),
-            threshold,
-            batch,
+            terms,
         })
-    }))
+    })
 }
 
 struct BigValueRoute {
     target: Handle,
-    /// Bytes above which a value is split, and of each chunk.
-    threshold: usize,
-    /// Chunks asked for at a time.
-    batch: usize,
+    terms: BigValues,
 }
 
 impl BigValueRoute {
@@ -107,7 +119,7 @@ impl BigValueRoute {
         good: impl Fn(&Reply) -> bool,
     ) -> Result<Vec<Reply>, Reply> {
         let mut replies = Vec::with_capacity(requests.len());
-        for batch in requests.chunks(self.batch) {
+        for batch in requests.chunks(self.terms.batch) {
             let asked = batch
                 .iter()
                 .map(|chunk| Rc::clone(&self.target).call(Rc::clone(chunk), caller.clone()))
@@ -149,7 +161,7 @@ impl RouteHandle for BigValueRoute {
     }
 
     fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
-        let over = self.threshold;
+        let over = self.terms.threshold;
         into.handle(
             format_args!("BigValueRoute: in chunks above {over} bytes"),
             |into| {

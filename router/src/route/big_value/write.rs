@@ -19,15 +19,15 @@ impl BigValueRoute {
             return Reply::server_error("this value could not be told from the index of a split one");
         }
         let old = self.index(&request, &caller).await;
-        let chunks = data.len().div_ceil(self.threshold);
+        let chunks = data.len().div_ceil(self.terms.threshold);
         let index = Index {
             chunks,
             suffix: rand::random(),
         };
-        let split = if data.len() > self.threshold && chunks <= CHUNKS_MAX {
+        let split = if data.len() > self.terms.threshold && chunks <= CHUNKS_MAX {
             Self::chunks(&request, index, |named, chunk| {
-                let start = chunk * self.threshold;
-                let end = (start + self.threshold).min(data.len());
+                let start = chunk * self.terms.threshold;
+                let end = (start + self.terms.threshold).min(data.len());
                 named.store(StoreVerb::Set, 0, exptime, &data[start..end])
             })
         } else {

@@ -1,5 +1,9 @@
 //! The command line. What it means is settled in `config`; nothing here opens a file or a socket.
 
+mod mcrouter;
+mod values;
+
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,8 +11,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::debt::spool::SyncPolicy;
-use crate::names::DNS_PORT;
-use crate::pool::CONNECTIONS_MAX;
+pub(crate) use values::duration;
+use values::{bytes, connections, octal, param, port, resolver, route_prefix, threads, timeout};
 
 /// A memcached proxy: consistent hashing, replicated pools, failover, live configuration.
 #[derive(Debug, Clone, Parser)]
@@ -16,7 +20,7 @@ use crate::pool::CONNECTIONS_MAX;
 #[command(group = clap::ArgGroup::new("pool").args(["sharded", "replicated", "embedded", "config"]))]
 pub struct Options {
     /// TCP port for clients; 0 takes any free one.
-    #[arg(short, long, default_value_t = 11211, value_name = "PORT")]
+    #[arg(short, long, default_value_t = 11211, value_parser = port, value_name = "PORT")]
     pub port: u16,
     /// Address to listen on.
     #[arg(short, long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDR")]
@@ -36,6 +40,12 @@ pub struct Options {
     /// Its private key (PEM).
     #[arg(long, visible_alias = "pem-key-path", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Shown to servers that ask for a certificate, instead of `--tls-cert` (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_upstream_key")]
+    pub tls_upstream_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_upstream_cert")]
+    pub tls_upstream_key: Option<PathBuf>,
     /// Who vouches for servers spoken to over TLS (PEM): `"security_mech": "tls"` of a pool, `HOST:PORT:ascii:tls`.
     #[arg(long, visible_alias = "pem-ca-path", value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
@@ -52,7 +62,7 @@ pub struct Options {
     #[arg(long, value_name = "HOST:PORT")]
     pub take_over: Option<String>,
     /// Worker threads, each with its own listener, clients and server connections; 0 takes one per core.
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_parser = threads, value_name = "N")]
     pub threads: usize,
     /// Admin HTTP address: /healthz /readyz /metrics /topology.
     #[arg(long, value_name = "HOST:PORT")]
@@ -67,12 +77,26 @@ pub struct Options {
     /// One sharded pool `main` of N cache nodes inside this process.
     #[arg(long, value_name = "N")]
     pub embedded: Option<usize>,
-    /// A configuration file in mcrouter's JSON; watched, and read again on SIGHUP.
-    #[arg(short, long, value_name = "FILE")]
+    /// A configuration file in mcrouter's JSON (`file:` before it may stand), watched and read again on SIGHUP; or the
+    /// JSON itself, which begins with `{`.
+    #[arg(short, long, short_alias = 'f', value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Parameters for macros in the configuration file: `%NAME%` there is VALUE.
     #[arg(long, value_name = "NAME:VALUE,…", value_delimiter = ',', value_parser = param)]
     pub config_params: Vec<(String, String)>,
+    /// The default routing prefix: keys without a prefix belong to its route.
+    #[arg(short = 'R', long, value_parser = route_prefix, value_name = "/REGION/CLUSTER/")]
+    pub route_prefix: Option<String>,
+    /// Keys whose routing prefix no route has go to the default route without it. Otherwise what looks like a prefix is
+    /// part of the key.
+    #[arg(long)]
+    pub send_invalid_route_to_default: bool,
+    /// Values above so many bytes are stored in chunks, as by a BigValueRoute over everything; 0: they are not.
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub big_value_split_threshold: usize,
+    /// Chunks of such a value that are asked for at a time.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub big_value_batch_size: usize,
     /// How `--sharded` and `--embedded` place keys.
     #[arg(long, default_value = "rendezvous", value_name = "NAME")]
     pub hash: String,
@@ -98,10 +122,10 @@ pub struct Options {
     #[arg(long, value_parser = resolver, value_name = "ADDR[:PORT]")]
     pub resolver: Option<SocketAddr>,
     /// How long a server may take to answer, unless its pool says otherwise.
-    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "1s", value_parser = timeout, value_name = "TIME")]
     pub server_timeout: Duration,
     /// How long a connection to a server may take to open, unless its pool says otherwise.
-    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "1s", value_parser = timeout, value_name = "TIME")]
     pub connect_timeout: Duration,
     /// Timeouts in a row after which a server is not asked any more until it answers a probe.
     #[arg(long, default_value_t = 3, value_name = "N")]
@@ -117,6 +141,9 @@ pub struct Options {
     /// a delete that misses a replica is an error, and what sets missed is forgotten when the router ends.
     #[arg(long, visible_alias = "async-dir", value_name = "DIR")]
     pub spool: Option<PathBuf>,
+    /// Spool nothing, whatever `--spool` says.
+    #[arg(long)]
+    pub asynclog_disable: bool,
     /// When spooled debts are forced to the disk: `off` survives any end of the process, `each` a power loss too.
     #[arg(long, default_value = "off", value_name = "WHEN")]
     pub spool_sync: SyncPolicy,
@@ -155,6 +182,13 @@ pub struct Options {
     /// How often the configuration file is looked at.
     #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub config_poll: Duration,
+    /// Do not look at the configuration file; SIGHUP and the admin side have it read again all the same.
+    #[arg(long)]
+    pub disable_reload_configs: bool,
+
+    /// Options of mcrouter's that were given and change nothing, each with the reason.
+    #[arg(skip)]
+    pub moot: Vec<String>,
 }
 
 /// What `flush_all` does.
@@ -167,16 +201,36 @@ pub enum FlushPolicy {
 }
 
 impl Options {
-    /// Reads a command line, program name first.
+    /// Reads a command line, program name first; mcrouter's options are understood.
     ///
     /// # Errors
-    /// What clap says of it, ready to print.
+    /// What is wrong with it, ready to print.
     pub fn read<I, T>(args: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,
-        T: Into<std::ffi::OsString> + Clone,
+        T: Into<OsString> + Clone,
     {
-        Self::try_parse_from(args)
+        let mut args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        let mut moot = Vec::new();
+        let words: Option<Vec<String>> = args
+            .iter()
+            .skip(1)
+            .map(|arg| arg.to_str().map(str::to_owned))
+            .collect();
+        // What is not text is a path at most, and not mcrouter's.
+        if let Some(words) = words {
+            let translated = mcrouter::translate(words)
+                .map_err(|why| clap::Error::raw(clap::error::ErrorKind::InvalidValue, why))?;
+            args.truncate(1);
+            args.extend(translated.args.into_iter().map(OsString::from));
+            moot = translated.moot;
+        }
+        let mut options = Self::try_parse_from(args)?;
+        options.moot = moot;
+        if options.asynclog_disable {
+            options.spool = None;
+        }
+        Ok(options)
     }
 
     /// What `flush_all` does, by either flag.
@@ -196,91 +250,43 @@ impl Default for Options {
     }
 }
 
-/// A time with its unit: `200ms`, `1s`, `2m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let complaint = || format!("{text:?} is not a time with its unit, such as 200ms or 1s");
-    let number: u64 = number.parse().ok().ok_or_else(complaint)?;
-    match unit {
-        "us" => Ok(Duration::from_micros(number)),
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err(complaint()),
-    }
-}
-
-/// Permission bits: `700`, `0660`.
-fn octal(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| format!("{text:?} are no permission bits, such as 700"))
-}
-
-/// `NAME:VALUE`.
-fn param(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or_else(|| format!("{text:?} is not NAME:VALUE"))?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-/// Where a DNS server is.
-fn resolver(text: &str) -> Result<SocketAddr, String> {
-    let whole = text.parse().ok();
-    let address = text.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    whole
-        .or_else(|| address.map(|ip| SocketAddr::new(ip, DNS_PORT)))
-        .ok_or_else(|| format!("{text:?} is not an address such as 10.96.0.10 or 127.0.0.1:5353"))
-}
-
-/// How many connections a worker may have to a server.
-fn connections(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|count| (1..=CONNECTIONS_MAX).contains(count))
-        .ok_or_else(|| format!("{text:?} is not a number from 1 to {CONNECTIONS_MAX}"))
-}
-
-/// A size with its unit: `64KiB`, `1MiB`; memcached's `1m` and `512k` too.
-fn bytes(text: &str) -> Result<usize, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let complaint = || format!("{text:?} is not a size from 1KiB to 1GiB with its unit, such as 1MiB");
-    let number: usize = number.parse().ok().ok_or_else(complaint)?;
-    let unit = match unit {
-        "KiB" | "k" | "K" => 1024,
-        "MiB" | "m" | "M" => 1024 * 1024,
-        "GiB" | "g" | "G" => 1024 * 1024 * 1024,
-        _ => return Err(complaint()),
-    };
-    number
-        .checked_mul(unit)
-        .filter(|size| (1024..=1024 * 1024 * 1024).contains(size))
-        .ok_or_else(complaint)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Options, bytes, duration};
-    use std::time::Duration;
-
-    #[test]
-    fn times_and_sizes_need_their_units() {
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(bytes("1m"), Ok(1024 * 1024));
-        for wrong in ["5", "5 s", "s", "", "-1s"] {
-            assert!(duration(wrong).is_err(), "{wrong:?}");
-        }
-        for wrong in ["5", "MiB", "2GiB", "18446744073709551615k"] {
-            assert!(bytes(wrong).is_err(), "{wrong:?}");
-        }
-    }
+    use super::Options;
 
     #[test]
     fn two_ways_to_name_the_servers_are_one_too_many() {
         assert!(Options::read(["router", "--sharded", "a:1", "--embedded", "2"]).is_err());
+    }
+
+    #[test]
+    fn a_unit_file_of_mcrouters_starts_the_router() {
+        let options = Options::read([
+            "router",
+            "-p",
+            "5000",
+            "-f",
+            "/etc/mcrouter.json",
+            "--proxy-threads=8",
+            "-R",
+            "/eu/west/",
+            "--server-timeout=250",
+            "--async-dir=/var/spool/mcrouter",
+            "--asynclog-disable",
+            "--stats-root=/var/mcrouter/stats",
+            "--send-invalid-route-to-default",
+            "--big-value-split-threshold=900000",
+            "--disable-reload-configs",
+        ])
+        .expect("all of it");
+        assert_eq!((options.port, options.threads), (5000, 8));
+        assert_eq!(
+            options.config.as_deref(),
+            Some(std::path::Path::new("/etc/mcrouter.json"))
+        );
+        assert_eq!(options.server_timeout, std::time::Duration::from_millis(250));
+        assert_eq!(options.spool, None, "it was taken back");
+        assert_eq!(options.route_prefix.as_deref(), Some("/eu/west/"));
+        assert_eq!(options.moot.len(), 1, "{:?}", options.moot);
     }
 }
