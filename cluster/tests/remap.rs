@@ -71,7 +71,7 @@ fn by_table(hash: &str, n: u32) -> [f64; 3] {
         "modulo" | "Crc32" | "modulo-twemproxy" => {
             [size / (size + 1.0), (size - 1.0) / size, (size - 1.0) / size]
         }
-        "jump" | "Ch3" | "WeightedCh3" => {
+        "jump" | "Ch3" | "ConstShard" | "WeightedCh3" => {
             let shifted = (size - 1.0 - middle) / size + (1.0 - 1.0 / (size - 1.0)) / size;
             [1.0 / (size + 1.0), 1.0 / size, shifted]
         }
