@@ -232,6 +232,9 @@ impl Memcached {
 
     /// Which of the keys are there.
     fn get(&mut self, keys: &[&[u8]], answer: &mut Vec<u8>) -> Vec<bool> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
         let mut line = b"get".to_vec();
         for key in keys {
             line.push(b' ');
