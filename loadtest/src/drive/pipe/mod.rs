@@ -106,31 +106,15 @@ impl<T> Default for Pipe<T> {
 impl<T: Copy> Pipe<T> {
     /// Asks for one key.
     pub fn get(&mut self, key: &[u8], ticket: T, now: Nanos) {
-        self.out.extend_from_slice(b"get ");
-        self.out.extend_from_slice(key);
-        self.out.extend_from_slice(b"\r\n");
-        self.waiting.push_back(Waiting {
-            ticket,
-            sent: now,
-            kind: Kind::LastKey,
-            given_up: false,
-        });
+        self.line(&[b"get ", key]);
+        self.wait(Kind::LastKey, ticket, now);
     }
 
     /// Asks for one key; if it is not there, one of all who ask within `lease` seconds is told to store it.
     pub fn get_or_lease(&mut self, key: &[u8], lease: u32, ticket: T, now: Nanos) {
         let mut digits = itoa::Buffer::new();
-        self.out.extend_from_slice(b"mg ");
-        self.out.extend_from_slice(key);
-        self.out.extend_from_slice(b" v f c N");
-        self.out.extend_from_slice(digits.format(lease).as_bytes());
-        self.out.extend_from_slice(b"\r\n");
-        self.waiting.push_back(Waiting {
-            ticket,
-            sent: now,
-            kind: Kind::Lease,
-            given_up: false,
-        });
+        self.line(&[b"mg ", key, b" v f c N", digits.format(lease).as_bytes()]);
+        self.wait(Kind::Lease, ticket, now);
     }
 
     /// Asks for several keys in one request: `keys` is called with a place to append each key (and the blank before
@@ -142,14 +126,7 @@ impl<T: Copy> Pipe<T> {
             let before = self.out.len();
             self.out.extend_from_slice(b" ");
             match keys(&mut self.out) {
-                Some(ticket) => {
-                    self.waiting.push_back(Waiting {
-                        ticket,
-                        sent: now,
-                        kind: Kind::Key,
-                        given_up: false,
-                    });
-                }
+                Some(ticket) => self.wait(Kind::Key, ticket, now),
                 None => {
                     self.out.truncate(before);
                     break;
@@ -192,22 +169,27 @@ impl<T: Copy> Pipe<T> {
         value(&mut self.out);
         debug_assert_eq!(self.out.len() - start, item.value_len);
         self.out.extend_from_slice(b"\r\n");
-        self.waiting.push_back(Waiting {
-            ticket,
-            sent: now,
-            kind: Kind::Other,
-            given_up: false,
-        });
+        self.wait(Kind::Other, ticket, now);
     }
 
     pub fn delete(&mut self, key: &[u8], ticket: T, now: Nanos) {
-        self.out.extend_from_slice(b"delete ");
-        self.out.extend_from_slice(key);
+        self.line(&[b"delete ", key]);
+        self.wait(Kind::Other, ticket, now);
+    }
+
+    fn line(&mut self, words: &[&[u8]]) {
+        for word in words {
+            self.out.extend_from_slice(word);
+        }
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A request was written whose reply comes after those of all that wait already.
+    fn wait(&mut self, kind: Kind, ticket: T, now: Nanos) {
         self.waiting.push_back(Waiting {
             ticket,
             sent: now,
-            kind: Kind::Other,
+            kind,
             given_up: false,
         });
     }

@@ -1,50 +1,25 @@
 //! How a miss is filled: who asks the backing store, how often, and what is read meanwhile.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fake, MS, backend, client_that, get, keys, replay, run_dry, setup};
+use super::{
+    MS, a_thousand_a_second, backend, begin, client_that, evenly, get, keys, replay, run_dry, setup,
+};
 use crate::drive::lookaside::{Lookaside, Pace};
-use crate::drive::shell::testing::Bench;
-use crate::drive::source::Source;
-use crate::scenario::{Arrival, BackendSpec, Distribution, Fill, Mix, Retries};
-use crate::workload::arrival::Schedule;
-use crate::workload::popularity::Popularity;
+use crate::scenario::{BackendSpec, Distribution, Fill, Retries};
 use crate::workload::seed::stream;
 use crate::workload::trace::{Op, Row};
 
 /// A thousand requests a second for one key that is not there, a backing store that takes 100 ms.
 fn herd(fill: Fill) -> crate::measure::outcome::Totals {
     let space = keys(2);
-    let source = Source::Drawn {
-        popularity: Popularity::uniform(1, 1),
-        mix: Mix {
-            get: 1.0,
-            set: 0.0,
-            delete: 0.0,
-        },
-        random: stream(1, "requests", 0),
-        keys: Arc::new(space.clone()),
-        lone: None,
-    };
-    let pace = || Pace::Open {
-        schedule: Box::new(Schedule::new(
-            Arrival::Constant,
-            1000.0,
-            0,
-            stream(1, "arrivals", 0),
-        )),
-        max_in_flight: 10_000,
-    };
+    let pace = || a_thousand_a_second(10_000);
     let slow = BackendSpec {
         latency: Distribution::Fixed(0.1),
         ..backend()
     };
-    let mut core = client_that(fill, &slow, source, space, pace());
-    core.start(pace(), 0);
-    core.set_mark(u64::MAX);
-    let mut bench = Bench::new(core, 3);
-    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    let core = client_that(fill, &slow, evenly(1, &space), space, pace());
+    let (mut bench, mut fakes) = begin(core, pace(), u64::MAX);
     for tick in 0..10_000 {
         let now = tick * MS / 10;
         for (line, bytes) in bench.pump(now).iter().enumerate() {
@@ -88,11 +63,8 @@ fn retried(max: u8, budget: Option<f64>) -> (u64, u64) {
         backoff: Duration::from_millis(1),
         budget,
     };
-    let mut core = Lookaside::new(setup);
-    core.start(Pace::Closed { window: 4 }, 0);
-    core.set_mark(u64::MAX);
-    let mut bench = Bench::new(core, 3);
-    let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+    let core = Lookaside::new(setup);
+    let (mut bench, mut fakes) = begin(core, Pace::Closed { window: 4 }, u64::MAX);
     let mut now = 0;
     while !bench.core.idle() {
         assert!(now < 60_000 * MS, "never at rest");
@@ -139,11 +111,8 @@ fn however_a_miss_is_filled_nothing_read_is_stale_and_nothing_is_lost() {
     for fill in [Fill::Lookaside, Fill::Lease, Fill::WriteThrough, Fill::Versioned] {
         for window in [1, 7] {
             let pace = || Pace::Closed { window };
-            let mut core = client_that(fill, &backend(), replay(&rows), space.clone(), pace());
-            core.start(pace(), 0);
-            core.set_mark(u64::MAX);
-            let mut bench = Bench::new(core, 3);
-            let mut fakes = [Fake::default(), Fake::default(), Fake::default()];
+            let core = client_that(fill, &backend(), replay(&rows), space.clone(), pace());
+            let (mut bench, mut fakes) = begin(core, pace(), u64::MAX);
             let mut now = 0;
             while !bench.core.idle() {
                 now = run_dry(&mut bench, &mut fakes, now) + 20 * MS;

@@ -1,15 +1,10 @@
 //! When requests start: a server that stands still, and more arrivals than may be under way.
 
-use std::sync::Arc;
-
-use super::{Fake, MS, client, keys};
+use super::{Fake, MS, a_thousand_a_second, begin, client, evenly, keys};
 use crate::drive::hammer::{Hammer, KeyOrder, Lens, Plan, Task};
-use crate::drive::lookaside::Pace;
 use crate::drive::shell::testing::Bench;
-use crate::drive::source::Source;
-use crate::scenario::{Arrival, Mix};
+use crate::scenario::Arrival;
 use crate::workload::arrival::Schedule;
-use crate::workload::popularity::Popularity;
 use crate::workload::seed::stream;
 
 /// One connection, 1,000 requests a second, a server that answers at once but stands still for the second second.
@@ -104,30 +99,9 @@ fn an_open_loop_tells_what_users_waited_while_a_closed_loop_omits_it() {
 #[test]
 fn arrivals_beyond_the_limit_are_dropped_and_counted() {
     let space = keys(10);
-    let source = Source::Drawn {
-        popularity: Popularity::uniform(10, 1),
-        mix: Mix {
-            get: 1.0,
-            set: 0.0,
-            delete: 0.0,
-        },
-        random: stream(1, "requests", 0),
-        keys: Arc::new(space.clone()),
-        lone: None,
-    };
-    let pace = || Pace::Open {
-        schedule: Box::new(Schedule::new(
-            Arrival::Constant,
-            1000.0,
-            0,
-            stream(1, "arrivals", 0),
-        )),
-        max_in_flight: 10,
-    };
-    let mut core = client(source, space, pace());
-    core.start(pace(), 0);
-    core.set_mark(u64::MAX);
-    let mut bench = Bench::new(core, 3);
+    let pace = || a_thousand_a_second(10);
+    let core = client(evenly(10, &space), space, pace());
+    let (mut bench, _) = begin(core, pace(), u64::MAX);
     // Nobody answers for 50 ms: 51 arrivals (the first at once), 10 sent.
     bench.pump(50 * MS);
     let totals = bench.core.recorder.totals();
