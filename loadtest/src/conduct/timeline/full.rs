@@ -1,15 +1,16 @@
-//! What theory says of the phases in which nothing happened but that nodes were full, or items expired.
+//! What theory says of the phases in which nothing happened but that nodes were full, or items expired: one by one, or
+//! all together.
 
 use super::Run;
-use crate::measure::eviction::{Eviction, expiring, warm};
+use crate::measure::eviction::{Eviction, expiring, expiring_together, warm};
 use crate::measure::outcome::Phase;
-use crate::scenario::{Fill, PhaseKind, Popularity};
+use crate::scenario::{Action, Fill, JitterBy, PhaseKind, Popularity};
 
 /// Expiry is told in whole seconds: what is stored somewhere within one lives half of one less, on average.
 const HALF_A_SECOND: f64 = 0.5;
 
 impl Run<'_> {
-    /// Adds the hit rate predicted of every phase that theory has a word for.
+    /// Adds what is predicted of every phase that theory has a word for.
     pub(super) fn foretell(&self, phases: &mut [Phase]) {
         let workload = &self.scenario.workload;
         let drawn_alike = !matches!(
@@ -47,6 +48,30 @@ impl Run<'_> {
                 Some(_) => None,
             };
         }
+        for phase in phases {
+            phase.backend_peak_predicted = self.due_together(phase).map(|(ttl, jitter, share)| {
+                let rate = phase.totals.gets as f64 / (phase.end_seconds - phase.start_seconds).max(1e-9);
+                share * expiring_together(popularity, workload.lone_get, rate, ttl, jitter)
+            });
+        }
+    }
+
+    /// TTL, jitter and share of the keys, if they got their TTL anew in this phase and nothing else was done in it. How
+    /// much the nodes spread TTLs is known only if it was said.
+    fn due_together(&self, phase: &Phase) -> Option<(f64, f64, f64)> {
+        let mut cards = self.fired.iter().map(|fired| &fired.card);
+        let alone = cards.clone().filter(|card| card.phase == phase.name).count() == 1;
+        let share = self.scenario.events.iter().find_map(|event| match event.action {
+            Action::SyncExpiry { fraction } => Some(fraction),
+            _ => None,
+        })?;
+        let synced = cards.any(|card| card.phase == phase.name && card.action == "sync_expiry");
+        let ttl = self.scenario.workload.ttl.as_ref()?;
+        let jitter = match ttl.jitter_by? {
+            JitterBy::Node => ttl.jitter,
+            JitterBy::Loadtest => 0.0,
+        };
+        (alone && synced).then_some((ttl.base.as_secs_f64(), jitter, share))
     }
 
     /// Items of all nodes together, on average over the phase; `None` if one of them had room left.

@@ -32,6 +32,8 @@ pub struct Phase {
     pub backend_rate: Option<f64>,
     /// The most of them in any one second of the phase.
     pub backend_peak: Option<f64>,
+    /// What theory says of it where the TTLs of all keys began in the same moment.
+    pub backend_peak_predicted: Option<f64>,
 }
 
 /// A threshold that is watched while the run goes on, and did not hold for a while.

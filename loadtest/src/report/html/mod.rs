@@ -10,6 +10,7 @@ mod escape;
 mod nodes;
 mod svg;
 mod tables;
+mod theory;
 mod top;
 
 pub use compare::page as comparison;
@@ -38,7 +39,7 @@ pub fn page(outcome: &Outcome, scenario_toml: &str) -> String {
         body.push_str(&charts(outcome));
     }
     body.push_str(&nodes::section(outcome));
-    body.push_str(&tables::theory(outcome));
+    body.push_str(&theory::section(outcome));
     body.push_str(&tables::correctness(outcome));
     body.push_str(&appendix::section(outcome, scenario_toml, scenario.as_ref()));
     format!(

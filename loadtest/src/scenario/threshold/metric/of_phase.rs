@@ -88,6 +88,12 @@ pub static PHASE_METRICS: &[PhaseMetric] = &[
         |p| p.backend_peak,
     ),
     of_phase(
+        "predicted.backend.peak",
+        Unit::Number,
+        "theory of the same when all TTLs began together: N(1 - exp(-r)); with jitter N/W (1 - exp(-rW)), W = 2 jT",
+        |p| p.backend_peak_predicted,
+    ),
+    of_phase(
         "misses.compulsory",
         Unit::Number,
         "misses of keys never stored in this run",
