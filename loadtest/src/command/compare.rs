@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
-use crate::report::compare::{Compared, FailOn, table};
+use crate::report::compare::{Compared, FailOn, headline, table};
 use crate::report::{self, Verdict};
 
 /// Everything `compare` was asked for.
@@ -63,6 +63,10 @@ fn name(path: &Path) -> String {
 /// Prints the table, writes the page, judges the changes.
 pub(super) fn conclude(runs: &[Compared], fail_on: &[FailOn], out: Option<&Path>) -> Exit {
     let mut text = table(runs);
+    let headline = headline(runs);
+    for sentence in std::iter::once(&headline.sentence).chain(&headline.runs) {
+        text.push_str(&format!("{sentence}\n"));
+    }
     let (baseline, others) = runs.split_first().expect("there are runs");
     let mut broken = Vec::new();
     for run in others {

@@ -39,11 +39,19 @@ pub fn main(args: &MatrixArgs) -> Exit {
         }
     };
     // A mistake in the last case is told before the first has run.
-    for case in &cases {
-        if let Err(diagnostic) = crate::scenario::load(&args.run.scenario, &of(args, case).overrides) {
-            eprintln!("{diagnostic}");
-            return Exit::BadInput;
-        }
+    let check = |run: &RunArgs| crate::scenario::load(&args.run.scenario, &run.overrides).err();
+    if let Some(mistake) = cases.iter().find_map(|case| check(&of(args, case))) {
+        // What is wrong without the axes too is not theirs.
+        let own = check(&args.run).is_some_and(|without| without == mistake);
+        eprintln!(
+            "{}",
+            if own {
+                mistake
+            } else {
+                mistake.of_flag("--set", "--axis")
+            }
+        );
+        return Exit::BadInput;
     }
     if args.run.dry_run {
         eprintln!(

@@ -53,6 +53,19 @@ impl Diagnostic {
             expected: expected.into(),
         }
     }
+
+    /// The same, where one flag stands for another: what came from `stand_in` was really said by `flag`.
+    #[must_use]
+    pub fn of_flag(mut self, stand_in: &str, flag: &str) -> Self {
+        if self.origin.source.name == stand_in {
+            self.origin.source = Arc::new(Source {
+                name: flag.to_owned(),
+                text: self.origin.source.text.clone(),
+                has_lines: self.origin.source.has_lines,
+            });
+        }
+        self
+    }
 }
 
 impl std::error::Error for Diagnostic {}

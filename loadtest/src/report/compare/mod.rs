@@ -1,12 +1,14 @@
 //! Several runs beside one another: the first is the baseline, the others are told by how they differ from it.
 
 mod fail_on;
+mod headline;
 
 use super::Verdict;
 use super::number::{UNKNOWN, count, percent, points, seconds, short_count};
 use crate::measure::outcome::{Outcome, Recovery};
 
 pub use fail_on::{FailOn, FailOnError};
+pub use headline::{Change, Headline, headline};
 
 /// What a figure is, and so how it and its change are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::assets::{CHARTS, COMPARE_SCRIPT, STYLE, UPLOT_SCRIPT, UPLOT_STYLE};
-use super::escape::{esc, json_in_script};
+use super::escape::{esc, json_in_script, prose};
 use crate::measure::outcome::{Outcome, Row};
 use crate::report::Verdict;
-use crate::report::compare::{Compared, FIGURES};
+use crate::report::compare::{Change, Compared, FIGURES, Headline, headline};
 
 /// Points of one run that are drawn: more than a screen has.
 const POINTS_MAX: usize = 1_000;
@@ -24,7 +24,7 @@ pub fn page(runs: &[Compared]) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n\
          <title>{title}</title>\n<style>{UPLOT_STYLE}{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header class=\"title\"><h1>{title}</h1><button type=\"button\" class=\"js\" id=\"theme\" aria-label=\"Switch between light and dark\">◐</button></header>\n\
+         {top}\
          <section><h2>Side by side</h2>\n<p class=\"lede\">The first run is what the others are compared with.</p>\n{table}</section>\n\
          <section class=\"js\"><h2>Hit rate</h2>\n<p class=\"lede\">Second by second, from the first event on, so that the same moment of every run is above the same mark.</p>\n<figure class=\"chart\" id=\"chart-hit\"></figure></section>\n\
          <section class=\"js\"><h2>Backing store</h2>\n<figure class=\"chart\" id=\"chart-backend\"></figure></section>\n\
@@ -32,9 +32,37 @@ pub fn page(runs: &[Compared]) -> String {
          <footer>Made by loadtest {version}. Charts: uPlot 1.6.32 © Leon Sorokin, MIT. This file fetches nothing.</footer>\n</main>\n\
          <script type=\"application/json\" id=\"run\">{data}</script>\n<script>{UPLOT_SCRIPT}</script>\n<script>{CHARTS}</script>\n<script>{COMPARE_SCRIPT}</script>\n</body>\n</html>\n",
         title = esc(&title),
+        top = top(&title, &headline(runs)),
         table = table(runs),
         version = env!("CARGO_PKG_VERSION"),
         data = json_in_script(&Value::from(data).to_string()),
+    )
+}
+
+/// What changed, for somebody who reads nothing else.
+fn top(title: &str, headline: &Headline) -> String {
+    let (tone, mark, word) = match headline.change {
+        Change::Better => ("good", "✓", "BETTER"),
+        Change::Level => ("good", "✓", "LEVEL"),
+        Change::Worse => ("bad", "✕", "WORSE"),
+        Change::Mixed => ("warn", "!", "MIXED"),
+        Change::Unknown => ("warn", "!", "NOT COMPARABLE"),
+    };
+    let runs: String = headline
+        .runs
+        .iter()
+        .map(|sentence| format!("<li>{}</li>\n", prose(sentence)))
+        .collect();
+    let runs = match runs.as_str() {
+        "" => runs,
+        _ => format!("<ul class=\"changes\">\n{runs}</ul>\n"),
+    };
+    format!(
+        "<header class=\"verdict {tone}\">\n<div class=\"title\"><span class=\"pill\"><span aria-hidden=\"true\">{mark}</span> {word}</span>\
+         <h1>{}</h1><button type=\"button\" class=\"js\" id=\"theme\" aria-label=\"Switch between light and dark\">◐</button></div>\n\
+         <p class=\"headline\">{}</p>\n{runs}</header>\n",
+        esc(title),
+        prose(&headline.sentence),
     )
 }
 
