@@ -10,6 +10,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use loadtest::measure::outcome::Outcome;
+
 const SMALL: &str = r#"
 name = "small"
 seed = 5
@@ -212,7 +214,16 @@ fn a_matrix_runs_every_combination_and_lays_them_over_one_another() {
         0,
     );
     assert!(err.contains("4 combinations, all valid"), "{err}");
-    place.run("matrix small.toml --axis hash=modulo,nonsense", 2);
+    let (_, err) = place.run("matrix small.toml --axis hash=modulo,nonsense", 2);
+    assert!(err.starts_with("--axis: unknown hash `nonsense`"), "{err}");
+    let (_, err) = place.run(
+        "matrix small.toml --axis hash=modulo,jump --set cluster.hahs=jump",
+        2,
+    );
+    assert!(
+        err.starts_with("--set: unknown key `hahs`"),
+        "not the axis: {err}"
+    );
     assert!(place.runs().is_empty());
     // Under modulo most keys move, under rendezvous a quarter: the threshold tells them apart, and the worst decides.
     let line = "matrix small.toml --embedded --view quiet --axis hash=modulo,rendezvous --threshold after.remap.key_fraction<0.5";
@@ -304,4 +315,33 @@ fn on_a_terminal_keys_hold_the_timeline_report_what_there_is_and_stop_the_run() 
     assert_eq!(pages.len(), 1, "{pages:?}");
     let page = std::fs::read_to_string(folder.join(&pages[0])).unwrap();
     assert!(page.contains("long (so far)") && page.contains("The run as it stood after"));
+}
+
+/// The scenario that shows the whole language, as a reader finds it, with less of everything.
+#[test]
+fn the_sample_scenario_is_accepted_as_it_stands_and_runs() {
+    const SAMPLE: &str = include_str!("samples/add-node-ketama.toml");
+    let place = Place::new();
+    std::fs::write(place.path("sample.toml"), SAMPLE).unwrap();
+    let (out, _) = place.run("check sample.toml", 0);
+    assert!(
+        out.contains("4 nodes of 64 MiB and a router") && out.contains("add a node"),
+        "{out}"
+    );
+    // Five seconds at a fiftieth; a slow machine may lag (the run is invalid then) but must carry it out.
+    let line = "run sample.toml --view quiet --time-scale 0.02 --rate 300 --set workload.keys=2000 --set load.timeout=20s --no-thresholds --json run.json";
+    let output = place.command(line).output().unwrap();
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{told}");
+    let outcome: Outcome =
+        serde_json::from_str(&std::fs::read_to_string(place.path("run.json")).unwrap()).unwrap();
+    let [event] = &outcome.events[..] else {
+        panic!("one event: {:?}", outcome.events)
+    };
+    assert_eq!((event.action.as_str(), &event.error), ("add_node", &None));
+    assert!(outcome.totals.hits > 0, "{told}");
+    // The route was written where the sample says, and is taken from there by the next run.
+    let route = std::fs::read_to_string(place.path("router.json")).unwrap();
+    assert!(route.contains("SaltedFailoverRoute"), "{route}");
+    place.run("check sample.toml", 0);
 }

@@ -128,7 +128,7 @@ impl Cluster {
 
     /// Makes these nodes, in this order, the pool, under `hash`. Returns once the router routes by it.
     pub async fn set_pool(&mut self, members: &[usize], hash: HashKind) -> Result<(), ClusterError> {
-        if let Some(router) = &self.router {
+        for router in &self.routers {
             let Some(admin) = router.admin else {
                 return Err(ClusterError::Impossible {
                     action: "a change of the pool",
@@ -162,7 +162,7 @@ impl Cluster {
 
     /// Ends everything we started, the router first.
     pub async fn shutdown(mut self) {
-        if let Some(router) = self.router.take() {
+        for router in self.routers.drain(..) {
             end(router.body, false).await;
         }
         let mut endings = tokio::task::JoinSet::new();

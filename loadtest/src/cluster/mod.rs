@@ -23,6 +23,7 @@ use self::http::HttpError;
 use self::process::{Process, ProcessError};
 use self::proxy::Proxy;
 use self::routing::WarmPool;
+pub(crate) use self::routing::{FAILOVER_TRIES, read_configuration};
 use crate::scenario::{ClusterMode, ClusterSpec};
 
 /// Why the cluster could not be brought up or changed.
@@ -47,6 +48,8 @@ pub enum ClusterError {
     NoNode(String),
     #[error("the folder for logs could not be made: {0}")]
     Logs(io::Error),
+    #[error("the router's configuration {path}: {why}")]
+    Configuration { path: String, why: String },
 }
 
 /// Where a node or router lives.
@@ -90,7 +93,8 @@ pub struct Cluster {
     /// Numbers of the spare nodes that stand by for dead ones.
     gutter: Vec<usize>,
     warm: Option<WarmPool>,
-    router: Option<Router>,
+    /// None: clients hash for themselves. Each is before all nodes.
+    routers: Vec<Router>,
     hash: HashKind,
     logs: PathBuf,
     needs: Needs,
@@ -151,7 +155,7 @@ impl Cluster {
             started: 0,
             gutter: Vec::new(),
             warm: None,
-            router: None,
+            routers: Vec::new(),
             hash: spec.hash,
             logs: logs.to_owned(),
             needs,
@@ -171,7 +175,7 @@ impl Cluster {
             }
             if let Some(router) = router {
                 let admin = router_admin.as_deref().map(resolve).transpose()?;
-                cluster.router = Some(Router {
+                cluster.routers.push(Router {
                     address: resolve(router)?,
                     admin,
                     body: Body::Elsewhere,
@@ -187,8 +191,8 @@ impl Cluster {
             let number = cluster.start_named(ClusterSpec::gutter_name(place)).await?;
             cluster.gutter.push(number);
         }
-        if spec.router.is_some() {
-            cluster.start_router().await?;
+        if let Some(router) = &spec.router {
+            cluster.start_routers(router).await?;
         }
         Ok(cluster)
     }
@@ -205,18 +209,25 @@ impl Cluster {
         self.hash
     }
 
-    /// Where clients connect, if through a router.
+    /// Where clients connect, if through routers: to each its share of the connections.
     #[must_use]
-    pub fn router_address(&self) -> Option<SocketAddr> {
-        self.router.as_ref().map(|router| router.address)
+    pub fn router_addresses(&self) -> Vec<SocketAddr> {
+        self.routers.iter().map(|router| router.address).collect()
     }
 
     #[must_use]
-    pub fn router_pid(&self) -> Option<u32> {
-        match &self.router.as_ref()?.body {
-            Body::Process(process) => Some(process.pid),
+    pub fn is_routed(&self) -> bool {
+        !self.routers.is_empty()
+    }
+
+    /// Name and process of each router that is a process of ours.
+    #[must_use]
+    pub fn router_pids(&self) -> Vec<(String, u32)> {
+        let pid = |(place, router): (usize, &Router)| match &router.body {
+            Body::Process(process) => Some((router_name(place), process.pid)),
             Body::Node(_) | Body::Router(_) | Body::Elsewhere | Body::Gone => None,
-        }
+        };
+        self.routers.iter().enumerate().filter_map(pid).collect()
     }
 
     /// Whether its nodes are of our own making, so that events may end them.
@@ -254,6 +265,14 @@ impl Cluster {
                 .map(|number| &self.nodes[*number])
                 .map(|node| Server::weighted(node.name.as_str(), node.weight)),
         )
+    }
+}
+
+/// `router`, `router2`, …: there is one as a rule.
+fn router_name(place: usize) -> String {
+    match place {
+        0 => "router".to_owned(),
+        _ => format!("router{}", place + 1),
     }
 }
 

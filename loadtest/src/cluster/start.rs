@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use cache_node::embedded::{Jitter, JitterMode};
 
 use super::process::{self, Process, Program};
-use super::{Body, Cluster, ClusterError, Router};
-use crate::scenario::ClusterMode;
+use super::{Body, Cluster, ClusterError, Router, router_name};
+use crate::scenario::{ClusterMode, RouterSpec};
 
 impl Cluster {
     pub(super) async fn bring_up(
@@ -81,40 +81,43 @@ impl Cluster {
         self.logs.join(format!("{node}.memory"))
     }
 
-    pub(super) async fn start_router(&mut self) -> Result<(), ClusterError> {
-        let Some(spec) = &self.spec.router else {
-            return Ok(());
-        };
+    pub(super) async fn start_routers(&mut self, spec: &RouterSpec) -> Result<(), ClusterError> {
         self.write_configuration()?;
+        for place in 0..spec.processes {
+            let router = self.start_router(&router_name(place), spec).await?;
+            self.routers.push(router);
+        }
+        Ok(())
+    }
+
+    async fn start_router(&self, name: &str, spec: &RouterSpec) -> Result<Router, ClusterError> {
         let mut args: Vec<String> = ["-l", "127.0.0.1", "-p", "0", "--admin", "127.0.0.1:0"]
             .map(str::to_owned)
             .into();
         args.extend(["-t".to_owned(), spec.threads.to_string()]);
         args.extend(["-c".to_owned(), self.configuration_file().display().to_string()]);
         args.extend(spec.args.iter().cloned());
-        self.router = Some(if self.spec.mode == ClusterMode::Embedded {
-            let embedded = |why: String| ClusterError::Embedded {
-                what: "router".into(),
-                why,
-            };
-            args.insert(0, "router".to_owned());
-            let options = router::Options::read(args).map_err(|error| embedded(error.to_string()))?;
-            let handle = router::embedded::start(options).map_err(|error| embedded(format!("{error:#}")))?;
-            Router {
-                address: handle.addr(),
-                admin: handle.admin_addr(),
-                body: Body::Router(handle),
-            }
-        } else {
-            let process =
-                Process::start(&Program::Own("router"), &args, &self.logs.join("router.log")).await?;
-            Router {
+        if self.spec.mode != ClusterMode::Embedded {
+            let log = self.logs.join(format!("{name}.log"));
+            let process = Process::start(&Program::Own("router"), &args, &log).await?;
+            return Ok(Router {
                 address: process.address,
                 admin: process.admin,
                 body: Body::Process(process),
-            }
-        });
-        Ok(())
+            });
+        }
+        let embedded = |why: String| ClusterError::Embedded {
+            what: name.to_owned(),
+            why,
+        };
+        args.insert(0, "router".to_owned());
+        let options = router::Options::read(args).map_err(|error| embedded(error.to_string()))?;
+        let handle = router::embedded::start(options).map_err(|error| embedded(format!("{error:#}")))?;
+        Ok(Router {
+            address: handle.addr(),
+            admin: handle.admin_addr(),
+            body: Body::Router(handle),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use cluster::{Placement, Topology};
 
 use super::RunError;
 use super::build::Prepared;
+use super::detour::Detour;
 use crate::cluster::Cluster;
 use crate::cluster::node_client::NodeClient;
 use crate::drive::lookaside::{Change, Lookaside};
@@ -27,24 +28,14 @@ pub(super) struct Planned {
     pub gets_before: Vec<u32>,
 }
 
-/// Where the keys of nodes that are away go instead.
-#[derive(Debug, Clone)]
-pub(super) struct Gutter {
-    pub topology: Topology,
-    /// Numbers of its nodes, in list order.
-    pub members: Vec<usize>,
-    /// Numbers of the nodes that are away.
-    pub away: Vec<usize>,
-}
-
 /// What the working out needs to know.
 pub(super) struct Question {
     /// Members and topology before and after; node numbers of the members after, in list order.
     pub old: Topology,
     pub new: Topology,
     pub new_members: Vec<usize>,
-    /// Afterwards, if there is one.
-    pub gutter: Option<Gutter>,
+    /// Afterwards, if nodes are away then.
+    pub detour: Option<Detour>,
     /// Nodes that lose their memory.
     pub lost: Vec<u16>,
     pub owners: Arc<[u16]>,
@@ -60,24 +51,17 @@ pub(super) fn owners(
     prepared: &Prepared,
     topology: &Topology,
     members: &[usize],
-    gutter: Option<&Gutter>,
+    detour: Option<&Detour>,
 ) -> Result<Arc<[u16]>, RunError> {
     let placement = Placement::new(topology)?;
-    let instead = gutter
-        .map(|gutter| Placement::new(&gutter.topology).map(|placement| (gutter, placement)))
-        .transpose()?;
+    let way = detour.map(|detour| detour.way(members)).transpose()?;
     let mut scratch = Vec::new();
     let keys = &prepared.keys;
     Ok((0..keys.len())
         .map(|key| {
             let text = keys.text(key, &mut scratch);
             let owner = members[placement.owner(text)];
-            let owner = match &instead {
-                Some((gutter, placement)) if gutter.away.contains(&owner) => {
-                    gutter.members[placement.owner(text)]
-                }
-                Some(_) | None => owner,
-            };
+            let owner = way.as_ref().map_or(owner, |way| way.past(owner, text));
             u16::try_from(owner).expect("at most a few dozen nodes")
         })
         .collect())
@@ -89,7 +73,7 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         old,
         new,
         new_members,
-        gutter,
+        detour,
         lost,
         owners: owners_before,
         gets,
@@ -97,9 +81,9 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         warm,
         lone_get,
     } = question;
-    let moved_at_all = old != new || gutter.is_some();
+    let moved_at_all = old != new || detour.is_some();
     let owners_after = if moved_at_all {
-        owners(prepared, &new, &new_members, gutter.as_ref())?
+        owners(prepared, &new, &new_members, detour.as_ref())?
     } else {
         Arc::clone(&owners_before)
     };

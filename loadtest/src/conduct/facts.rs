@@ -17,7 +17,7 @@ pub(super) fn cluster(scenario: &Scenario, cluster: &Cluster) -> ClusterFacts {
         .to_owned(),
         nodes: cluster.nodes().iter().map(|node| node.name.clone()).collect(),
         hash: spec.hash.to_string(),
-        router: cluster.router_address().is_some(),
+        router: cluster.is_routed(),
         node_memory_bytes: spec.node.memory_bytes,
         program: spec
             .node

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 mod change;
+mod detour;
 mod facts;
 mod matrix;
 mod timeline;

@@ -103,9 +103,9 @@ impl Watch {
                 pid: node.pid(),
             })
             .collect();
-        if let Some(pid) = cluster.router_pid() {
+        for (name, pid) in cluster.router_pids() {
             self.subjects.push(Subject {
-                name: ROUTER.to_owned(),
+                name,
                 address: None,
                 pid: Some(pid),
             });

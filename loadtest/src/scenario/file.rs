@@ -159,7 +159,11 @@ fn check(mut root: Node, folder: Option<&Path>, overrides: &Overrides) -> Result
     let description = table.string("description")?.unwrap_or_default().to_owned();
     let theory = table.string("theory")?.unwrap_or_default().to_owned();
     let seed = table.integer("seed", 0, u64::MAX >> 1)?.unwrap_or(1);
-    let mut cluster = sections::cluster(table.table("cluster", "[cluster]")?, overrides.allow_remote)?;
+    let mut cluster = super::cluster::cluster(
+        table.table("cluster", "[cluster]")?,
+        folder,
+        overrides.allow_remote,
+    )?;
     let workload = workload::workload(table.table("workload", "[workload]")?, folder)?;
     workload::tell_nodes(&workload, &mut cluster, &table.place("workload"))?;
     let load = super::load::load(table.table("load", "[load]")?, &workload)?;

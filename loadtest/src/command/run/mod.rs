@@ -356,14 +356,13 @@ fn perform<T>(
 
 /// Where the cluster is that was kept.
 fn print_addresses(cluster: &Cluster) {
-    let router = cluster
-        .router_address()
-        .map(|address| format!("router={address}"));
+    let routers = cluster.router_addresses();
+    let routers = routers.iter().map(|address| format!("router={address}"));
     let nodes = cluster
         .nodes()
         .iter()
         .filter(|node| node.is_up())
         .map(|node| format!("{}={}", node.name, node.front()));
-    let all: Vec<String> = router.into_iter().chain(nodes).collect();
+    let all: Vec<String> = routers.chain(nodes).collect();
     eprintln!("cluster kept until Ctrl-C: {}", all.join(" "));
 }

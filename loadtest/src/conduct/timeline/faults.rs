@@ -55,7 +55,7 @@ impl Run<'_> {
             .await?;
         // Its keys cannot be reached, and that is all: it still has them.
         planned.change.lost.clear();
-        if self.cluster.gutter().is_empty() {
+        if !self.scenario.cluster.fails_over() {
             planned.change.mixture = None;
         }
         self.cluster

@@ -24,6 +24,7 @@ mod warm_up;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -153,7 +154,7 @@ impl<'a> Run<'a> {
                 None,
             )?
         };
-        let map = Map::new(owners, cluster.nodes().len(), cluster.router_address().is_some());
+        let map = Map::new(owners, cluster.nodes().len(), cluster.is_routed());
         let core = Lookaside::new(Setup {
             source: prepared.source(scenario),
             keys: Arc::clone(&prepared.keys),
@@ -200,17 +201,14 @@ impl<'a> Run<'a> {
             writing: JoinSet::new(),
         };
         run.watch.borrow_mut().follow(&run.cluster);
-        match run.cluster.router_address() {
-            Some(address) => {
-                let lines = run.shell.add_target(address, scenario.load.connections);
-                run.shell.connected(lines.clone(), CONNECT_PATIENCE).await?;
-                run.shell.with(|core, _| core.map_mut().lines.push(lines));
+        let routers = run.cluster.router_addresses();
+        if routers.is_empty() {
+            for number in 0..run.cluster.nodes().len() {
+                run.connect_node(number).await?;
             }
-            None => {
-                for number in 0..run.cluster.nodes().len() {
-                    run.connect_node(number).await?;
-                }
-            }
+        } else {
+            let lines = run.connect_routers(&routers).await?;
+            run.shell.with(|core, _| core.map_mut().lines.push(lines));
         }
         Ok(run)
     }
@@ -220,6 +218,19 @@ impl<'a> Run<'a> {
         let lines = self.open_lines(number).await?;
         self.shell.with(|core, _| core.map_mut().lines.push(lines));
         Ok(())
+    }
+
+    /// To each router its share of the connections: lines one after the other.
+    async fn connect_routers(&self, routers: &[SocketAddr]) -> Result<Range<usize>, RunError> {
+        let share = self.scenario.load.connections.div_ceil(routers.len()).max(1);
+        let targets = routers
+            .iter()
+            .map(|address| self.shell.add_target(*address, share));
+        let lines = targets
+            .reduce(|all, next| all.start..next.end)
+            .expect("there are routers");
+        self.shell.connected(lines.clone(), CONNECT_PATIENCE).await?;
+        Ok(lines)
     }
 
     async fn open_lines(&self, number: usize) -> Result<Range<usize>, RunError> {

@@ -38,7 +38,7 @@ impl Run<'_> {
     fn without(&self, number: usize) -> Vec<usize> {
         let members = self.cluster.members();
         match self.scenario.cluster.on_node_down {
-            OnNodeDown::Miss | OnNodeDown::Gutter(_) => members,
+            OnNodeDown::Miss | OnNodeDown::Failover | OnNodeDown::Error | OnNodeDown::Gutter(_) => members,
             OnNodeDown::Eject => members.into_iter().filter(|member| *member != number).collect(),
         }
     }
@@ -63,7 +63,7 @@ impl Run<'_> {
         for _ in 0..count {
             let number = self.cluster.start_node().await?;
             self.shell.with(|core, _| core.map_mut().add_node());
-            if self.cluster.router_address().is_none() {
+            if !self.cluster.is_routed() {
                 self.connect_node(number).await?;
             }
             fired.card.nodes.push(self.cluster.nodes()[number].name.clone());
@@ -102,7 +102,7 @@ impl Run<'_> {
         let mut planned = self
             .plan_without(number, &rest, hash, vec![number], fired)
             .await?;
-        if rest == self.cluster.members() && self.cluster.gutter().is_empty() {
+        if rest == self.cluster.members() && !self.scenario.cluster.fails_over() {
             // Its keys miss for as long as it is away: not a curve of cold keys that become warm.
             planned.change.mixture = None;
         }
@@ -181,7 +181,7 @@ impl Run<'_> {
         let front = self.cluster.nodes()[number].front();
         self.cluster.replace_node(number).await?;
         self.watch.borrow_mut().follow(&self.cluster);
-        if self.cluster.router_address().is_none() && self.cluster.nodes()[number].front() != front {
+        if !self.cluster.is_routed() && self.cluster.nodes()[number].front() != front {
             self.hang_up(number);
             let lines = self.open_lines(number).await?;
             self.shell.with(|core, _| core.map_mut().lines[number] = lines);

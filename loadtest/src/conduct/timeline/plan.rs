@@ -6,7 +6,8 @@ use cluster::HashKind;
 
 use super::{Fired, Run};
 use crate::conduct::RunError;
-use crate::conduct::change::{self, Gutter, Planned, Question};
+use crate::conduct::change::{self, Planned, Question};
+use crate::conduct::detour::{Detour, To};
 use crate::measure::theory::{ColdCurve, Mixture};
 use crate::scenario::Shift;
 
@@ -22,8 +23,8 @@ impl Run<'_> {
         lost: Vec<usize>,
         fired: &mut Fired,
     ) -> Result<Planned, RunError> {
-        let gutter = self.gutter(None);
-        self.work_out(members, hash, lost, gutter, fired).await
+        let detour = self.detour(None);
+        self.work_out(members, hash, lost, detour, fired).await
     }
 
     /// The same where this node can no longer be asked afterwards.
@@ -35,29 +36,38 @@ impl Run<'_> {
         lost: Vec<usize>,
         fired: &mut Fired,
     ) -> Result<Planned, RunError> {
-        let gutter = self.gutter(Some(number));
-        self.work_out(members, hash, lost, gutter, fired).await
+        let detour = self.detour(Some(number));
+        self.work_out(members, hash, lost, detour, fired).await
     }
 
     /// Where the keys of nodes that are away go, `leaving` among them; `None` if there is nothing of the sort.
-    fn gutter(&self, leaving: Option<usize>) -> Option<Gutter> {
-        let members = self.cluster.gutter().to_vec();
+    fn detour(&self, leaving: Option<usize>) -> Option<Detour> {
+        if !self.scenario.cluster.fails_over() {
+            return None;
+        }
         let away: Vec<usize> = {
             let core = self.shell.core();
             let unreachable = core.map().unreachable.iter().enumerate();
             let away = unreachable.filter(|(_, away)| **away).map(|(number, _)| number);
             away.chain(leaving).collect()
         };
-        (!members.is_empty() && !away.is_empty()).then(|| Gutter {
-            topology: self.cluster.topology(&members, self.cluster.hash()),
-            members,
+        let spares = self.cluster.gutter().to_vec();
+        (!away.is_empty()).then(|| Detour {
             away,
+            to: if spares.is_empty() {
+                To::Others
+            } else {
+                To::Spares {
+                    topology: self.cluster.topology(&spares, self.cluster.hash()),
+                    members: spares,
+                }
+            },
         })
     }
 
-    /// With a gutter, who is back gets its keys back from it.
+    /// Who is back gets its keys back from those who stood in for it.
     pub(super) async fn come_home(&mut self) -> Result<(), RunError> {
-        if self.cluster.gutter().is_empty() {
+        if !self.scenario.cluster.fails_over() {
             return Ok(());
         }
         self.own_anew().await
@@ -68,7 +78,7 @@ impl Run<'_> {
         members: &[usize],
         hash: HashKind,
         lost: Vec<usize>,
-        gutter: Option<Gutter>,
+        detour: Option<Detour>,
         fired: &mut Fired,
     ) -> Result<Planned, RunError> {
         let old = self
@@ -86,7 +96,7 @@ impl Run<'_> {
             true => Vec::new(),
             false => lost,
         };
-        let moves = old != new || gutter.is_some();
+        let moves = old != new || detour.is_some();
         let (question, sample) = {
             let core = self.shell.core();
             let gets = core.gets_per_key();
@@ -101,7 +111,7 @@ impl Run<'_> {
                 old,
                 new,
                 new_members: members.to_vec(),
-                gutter,
+                detour,
                 lost: lost
                     .iter()
                     .map(|number| u16::try_from(*number).expect("few nodes"))
@@ -204,9 +214,9 @@ impl Run<'_> {
         }
         let members = self.cluster.members();
         let topology = self.cluster.topology(&members, self.cluster.hash());
-        let (prepared, gutter) = (self.prepared.clone(), self.gutter(None));
+        let (prepared, detour) = (self.prepared.clone(), self.detour(None));
         let owners = tokio::task::spawn_blocking(move || {
-            change::owners(&prepared, &topology, &members, gutter.as_ref())
+            change::owners(&prepared, &topology, &members, detour.as_ref())
         })
         .await;
         let owners = owners.map_err(|_panicked| RunError::Helper)??;
@@ -233,7 +243,7 @@ impl Run<'_> {
 
     /// Without a router: no more lines to a node that left.
     pub(super) fn hang_up(&self, number: usize) {
-        if self.cluster.router_address().is_none() {
+        if !self.cluster.is_routed() {
             let lines = self.shell.core().map().lines[number].clone();
             self.shell.remove_target(lines);
         }

@@ -83,7 +83,9 @@ impl Scenario {
             "on_node_down",
             match cluster.on_node_down {
                 OnNodeDown::Miss => quoted("miss"),
+                OnNodeDown::Failover => quoted("failover"),
                 OnNodeDown::Eject => quoted("eject"),
+                OnNodeDown::Error => quoted("error"),
                 OnNodeDown::Gutter(nodes) => quoted(&format!("gutter({nodes})")),
             },
         );
@@ -96,6 +98,10 @@ impl Scenario {
         }
         if let Some(router) = &cluster.router {
             out.push_str("\n[cluster.router]\n");
+            if let Some(path) = &router.config {
+                line(out, "config", quoted(&path.to_string_lossy()));
+            }
+            line(out, "processes", router.processes);
             line(out, "threads", router.threads);
             line(out, "args", list(&router.args));
         }

@@ -78,6 +78,16 @@ pub(super) fn check(
             "expected router = {} and no `replicated` in [cluster]",
         );
     }
+    let own_route = cluster
+        .router
+        .as_ref()
+        .is_some_and(|router| router.config.is_some());
+    if matches!(action, Action::WarmupRoute { .. }) && own_route {
+        return refuse(
+            format!("`{name}` puts another route into the router's configuration"),
+            "expected no `config` in [cluster.router]",
+        );
+    }
     let ClusterMode::Attach {
         router, router_admin, ..
     } = &cluster.mode

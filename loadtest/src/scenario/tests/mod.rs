@@ -1,5 +1,6 @@
 //! Scenarios as texts: what is read, and exactly what is said about a mistake.
 
+mod copies;
 mod rates;
 
 use std::time::Duration;
@@ -34,7 +35,7 @@ fn an_unknown_key_shows_its_line_a_caret_and_the_nearest_name() {
         "
 t.toml:8: unknown key `hahs` in [cluster]
   8 |   hahs = \"ketama\"
-    |   ^^^^ did you mean `hash`? expected one of: hash, mode, node, nodes, on_node_down, replicated, router, vnodes",
+    |   ^^^^ did you mean `hash`? expected one of: hash, mode, node, nodes, on_node_down, replicas, replicated, router, vnodes",
     );
     refused(
         &format!("{HEAD}[laod]\nrate = 5\n"),
@@ -420,6 +421,11 @@ fn what_is_written_out_reads_back_the_same() {
          [[event]]\nat = \"t+19s\"\ndo = \"set_hash\"\nhash = \"ketama\"\n\
          [[threshold]]\nexpr = \"p99('r') < 50ms\"\nwhy = \"be quick\"\n"
     ));
+    for down in ["failover", "eject", "error", "gutter(2)"] {
+        texts.push(format!(
+            "{HEAD}[cluster]\non_node_down = \"{down}\"\nrouter = {{ config = \"of-mine.json\", processes = 2 }}\n"
+        ));
+    }
     texts.push(format!(
         "{HEAD}[cluster]\nmode = \"attach\"\nnodes = [\"a=127.0.0.1:1\", \"127.0.0.1:2\"]\nrouter = \"127.0.0.1:3\"\n"
     ));

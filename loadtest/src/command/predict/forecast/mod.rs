@@ -150,8 +150,8 @@ impl Theory<'_> {
                 members.names.retain(|name| Some(name) != victim.as_ref());
             }
             Action::KillNode { .. } | Action::StopNode { .. } => {
-                // A gutter begins empty and takes over.
-                stays_cold = self.scenario.cluster.gutter() == 0;
+                // A gutter begins empty and takes over; so do the others, as far as these keys go.
+                stays_cold = !self.scenario.cluster.fails_over();
                 members.down.extend(victim.clone());
             }
             Action::SetHash { hash } => members.hash = *hash,
