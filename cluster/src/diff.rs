@@ -62,37 +62,40 @@ pub fn moved<K: AsRef<[u8]>>(
     new: &Placement,
     keys: impl IntoIterator<Item = (K, u64)>,
 ) -> Moved {
-    let mut rows: Vec<ServerChange> = old
-        .names()
-        .iter()
-        .map(|name| ServerChange {
-            name: name.to_string(),
-            ..ServerChange::default()
-        })
-        .collect();
-    let row_of_old: HashMap<&str, usize> = old
-        .names()
-        .iter()
-        .enumerate()
-        .map(|(row, name)| (&**name, row))
-        .collect();
-    let row_of_new: Vec<usize> = new
-        .names()
-        .iter()
-        .map(|name| {
-            row_of_old.get(&**name).copied().unwrap_or_else(|| {
+    fn names(placement: &Placement) -> Vec<&str> {
+        placement.names().iter().map(|name| &**name).collect()
+    }
+    let owners = (|key: &[u8]| old.owner(key), |key: &[u8]| new.owner(key));
+    moved_by((&names(old), &names(new)), owners, keys)
+}
+
+/// The same for placements of any kind: the names of the servers before and after, and which of them owns a key.
+pub fn moved_by<K: AsRef<[u8]>>(
+    (old_names, new_names): (&[&str], &[&str]),
+    (old_owner, new_owner): (impl Fn(&[u8]) -> usize, impl Fn(&[u8]) -> usize),
+    keys: impl IntoIterator<Item = (K, u64)>,
+) -> Moved {
+    let mut rows: Vec<ServerChange> = Vec::new();
+    let mut row_of: HashMap<String, usize> = HashMap::new();
+    // A server that is listed twice has one row.
+    let mut rows_of = |names: &[&str]| -> Vec<usize> {
+        let row = |name: &&str| {
+            *row_of.entry((*name).to_owned()).or_insert_with(|| {
                 rows.push(ServerChange {
-                    name: name.to_string(),
+                    name: (*name).to_owned(),
                     ..ServerChange::default()
                 });
                 rows.len() - 1
             })
-        })
-        .collect();
+        };
+        names.iter().map(row).collect()
+    };
+    let (row_of_old, row_of_new) = (rows_of(old_names), rows_of(new_names));
 
     let mut result = Moved::default();
     for (key, weight) in keys {
-        let (from, to) = (old.owner(key.as_ref()), row_of_new[new.owner(key.as_ref())]);
+        let key = key.as_ref();
+        let (from, to) = (row_of_old[old_owner(key)], row_of_new[new_owner(key)]);
         result.total += 1;
         result.total_weight += weight;
         rows[from].before += 1;
@@ -153,6 +156,18 @@ mod tests {
             swapped.moved, 1000,
             "same servers, other places: under jump everything moves"
         );
+    }
+
+    #[test]
+    fn a_server_that_is_listed_twice_has_one_row_and_keeps_its_keys() {
+        let twice = |names: &[&str]| {
+            let servers = names.iter().copied().map(Server::new);
+            Placement::new(&Topology::new(HashKind::Ch3, servers)).unwrap()
+        };
+        let placed = twice(&["a", "b", "a"]);
+        let keys = (0..1000).map(|key| (format!("key:{key}"), 1));
+        let same = moved(&placed, &placed, keys);
+        assert_eq!((same.moved, same.servers.len()), (0, 2));
     }
 
     #[test]

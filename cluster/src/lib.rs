@@ -28,6 +28,7 @@ pub mod predict;
 mod topology;
 
 pub use error::{PlacementError, UnknownHash, WeightError};
+pub use hash::ch3::{BUCKETS_MAX as CH3_BUCKETS_MAX, bucket as ch3_bucket};
 pub use hash::hash_stop::hashed_part;
 pub use hash::key_hash::KeyHash;
 pub use hash::kind::HashKind;

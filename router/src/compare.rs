@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use cluster::{Placement, diff};
-
 use crate::config::{Config, PoolView};
+use crate::route::hash::{HashSettings, moved};
 
 /// Keys looked at. Their shares are true to a fifth of a percent.
 const KEYS: usize = 100_000;
@@ -43,11 +42,11 @@ fn pool(told: &mut String, before: &PoolView, after: &PoolView) {
         };
         return line(told, name, what);
     };
-    let (Ok(placed), Ok(placed_anew)) = (Placement::new(old), Placement::new(new)) else {
+    let (Some(placed), Some(placed_anew)) = (before.placing(), after.placing()) else {
         return line(told, name, "has no servers on one side");
     };
     let keys = (0..KEYS).map(|key| (format!("key:{key}"), 1));
-    let moved = diff::moved(&placed, &placed_anew, keys);
+    let moved = moved(&placed, &placed_anew, keys);
     let percent = |part: u64| share(part, moved.total);
     let _ = writeln!(
         told,
@@ -56,6 +55,10 @@ fn pool(told: &mut String, before: &PoolView, after: &PoolView) {
     );
     if old.hash != new.hash {
         let _ = writeln!(told, "  hash {} becomes {}", old.hash, new.hash);
+    }
+    if before.hashed.as_ref().map(HashSettings::checksum) != after.hashed.as_ref().map(HashSettings::checksum)
+    {
+        told.push_str("  its salt, buckets or fanout change\n");
     }
     for server in &moved.servers {
         let change = match (server.before, server.after) {

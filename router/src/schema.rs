@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::config;
+use crate::config::check::REMARKS;
 use crate::route::HANDLES;
 
 /// Keys of a pool and of the file that have a type worth telling; the others take anything.
@@ -59,9 +60,10 @@ pub(crate) fn schema() -> String {
             "named_handles": {"anyOf": [{"$ref": "#/$defs/routesByName"}, {"type": "array", "items": {"$ref": "#/$defs/route"}}]},
             "macros": true
         },
+        "patternProperties": remarks(),
         "additionalProperties": false,
         "$defs": {
-            "pool": {"type": "object", "properties": pool, "additionalProperties": false},
+            "pool": {"type": "object", "properties": pool, "patternProperties": remarks(), "additionalProperties": false},
             "routes": {"anyOf": [{"$ref": "#/$defs/route"}, {"type": "array", "items": {"$ref": "#/$defs/routes"}}]},
             "routesByName": {"type": "object", "additionalProperties": {"$ref": "#/$defs/route"}},
             "route": {"anyOf": [
@@ -77,7 +79,13 @@ fn handle(name: &str) -> Value {
     let probe = json!({"pools": {"A": {"servers": ["h:1"]}}, "route": {"type": name, "\u{1}": 0}});
     let mut known = properties(&config::known_keys(&probe));
     known.insert("type".to_owned(), json!({"const": name}));
-    json!({"properties": known, "additionalProperties": false})
+    json!({"properties": known, "patternProperties": remarks(), "additionalProperties": false})
+}
+
+/// Keys that are remarks may stand anywhere.
+fn remarks() -> Value {
+    let pattern = format!("^({})", REMARKS.join("|"));
+    json!({pattern: true})
 }
 
 fn properties(names: &[String]) -> Map<String, Value> {

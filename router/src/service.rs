@@ -70,7 +70,7 @@ fn origin(options: &Options, settings: &Settings, embedded: &[String]) -> Result
         if said.trim_start().starts_with('{') {
             // mcrouter takes a file's text in the place of its name too: there is nothing to watch then.
             let here = std::path::Path::new("--config");
-            let source = config::source::read(here, said.into_owned(), &settings.params)
+            let source = config::source::read(here, said.into_owned(), &settings.outside)
                 .map_err(|error| error.of_file(here))?;
             return Ok(Origin {
                 source: source.value,
@@ -87,7 +87,7 @@ fn origin(options: &Options, settings: &Settings, embedded: &[String]) -> Result
             message: format!("cannot read: {error}"),
         })?;
         let source =
-            config::source::read(path, text, &settings.params).map_err(|error| error.of_file(path))?;
+            config::source::read(path, text, &settings.outside).map_err(|error| error.of_file(path))?;
         return Ok(Origin {
             source: source.value,
             file: Some(path.clone()),
@@ -175,6 +175,7 @@ pub(crate) fn start(options: Options, signals: Signals) -> Result<Running, Start
                 .map_or_else(|| "command line".to_owned(), |file| file.display().to_string()),
             last_attempt_unix: now,
             last_success_unix: now,
+            sources: config::source::digests(origin.files.as_deref().unwrap_or_default()),
             ..ConfigStatus::default()
         }),
         drained: Mutex::default(),

@@ -13,7 +13,8 @@ use crate::args::{FlushPolicy, Options};
 use crate::clock;
 use crate::config::Config;
 use crate::config::check::{Defaults, UnknownPrefix};
-use crate::config::source::Params;
+use crate::config::source::Outside;
+use crate::config::timeouts::Distances;
 use crate::debt::Debts;
 use crate::health::eject::Ejected;
 use crate::names::Names;
@@ -34,7 +35,7 @@ pub(crate) struct Settings {
     pub threads: usize,
     pub defaults: Defaults,
     /// For macros in configurations.
-    pub params: Params,
+    pub outside: Outside,
     /// Sessions with servers and clients.
     pub tls: Tls,
     pub started: Instant,
@@ -100,16 +101,25 @@ impl Settings {
                 } else {
                     UnknownPrefix::PartOfTheKey
                 },
+                distances: Distances {
+                    within_cluster: options.within_cluster_timeout,
+                    cross_cluster: options.cross_cluster_timeout,
+                    cross_region: options.cross_region_timeout,
+                },
+                leases: Arc::default(),
                 big_values: (options.big_value_split_threshold > 0).then(|| BigValues {
                     threshold: options.big_value_split_threshold.max(THRESHOLD_MIN),
                     batch: options.big_value_batch_size.max(1),
                 }),
             },
-            params: crate::config::source::params(
-                &host_id(),
-                options.route_prefix.as_deref(),
-                &options.config_params,
-            ),
+            outside: Outside {
+                params: crate::config::source::params(
+                    &host_id(),
+                    options.route_prefix.as_deref(),
+                    &options.config_params,
+                ),
+                runtime_vars: options.runtime_vars_file.clone(),
+            },
             tls,
             started: clock::now(),
             options: shown
@@ -133,6 +143,8 @@ pub(crate) struct ConfigStatus {
     pub last_attempt_unix: u64,
     pub last_success_unix: u64,
     pub failures: u64,
+    /// The files that it was read from, and the MD5 of each.
+    pub sources: Vec<(String, String)>,
     /// Why the last attempt failed, if it did.
     pub last_error: Option<String>,
 }

@@ -325,3 +325,27 @@ fn a_hot_key_costs_its_server_a_tenth_and_is_told() {
         );
     }
 }
+
+#[test]
+fn a_near_cache_holds_no_more_than_its_bytes() {
+    const KEYS: usize = 2_000;
+    let value = "x".repeat(60_000);
+    let near = r#"{"type": "NearCacheRoute", "target": "PoolRoute|A", "admit": "all", "ttl_ms": 600000, "max_bytes": 2000000}"#;
+    let house = House::with(near);
+    let mut client = house.client();
+    // What a cache without bounds would keep is 120 MB.
+    let before = client.stat("ps_rss");
+    for key in 0..KEYS {
+        client.set(&format!("k{key}"), &value);
+        assert!(client.get(&format!("k{key}")).is_some());
+    }
+    let grown = client.stat("ps_rss").saturating_sub(before);
+    assert!(grown < 60 << 20, "{grown} bytes more");
+    // The last are there, and not many of them: at most 33 fit.
+    let asked = house.node(0).stat("cmd_get");
+    for key in (KEYS - 500..KEYS).rev() {
+        client.get(&format!("k{key}"));
+    }
+    let kept = 500 - (house.node(0).stat("cmd_get") - asked);
+    assert!((1..150).contains(&kept), "{kept} were answered by the router");
+}

@@ -8,8 +8,6 @@ use super::murmur64a::{murmur64a, rehash};
 use super::spooky::spooky32;
 use crate::topology::Server;
 
-/// The largest pool: 2^23.
-pub(super) const SERVERS_MAX: usize = 1 << STRIDE;
 /// The Murmur seed mcrouter found by search for the best diffusion under rehashing.
 const SEED: u32 = 4_193_360_111;
 /// Distance between the bits of one draw.
@@ -49,8 +47,11 @@ impl Bits {
     }
 }
 
-/// The bucket, below `servers` (at most [`SERVERS_MAX`]), that owns `key`.
-pub(super) fn bucket(key: &[u8], servers: u32) -> u32 {
+/// The most that [`bucket`] can tell apart.
+pub const BUCKETS_MAX: u32 = 1 << STRIDE;
+
+/// The bucket, below `servers` (at most [`BUCKETS_MAX`]), that owns `key` by mcrouter's Ch3.
+pub fn bucket(key: &[u8], servers: u32) -> u32 {
     if servers <= 1 {
         return 0;
     }

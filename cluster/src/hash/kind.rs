@@ -131,6 +131,14 @@ impl HashKind {
         }
     }
 
+    /// Whether a server owns keys by its place in the list alone, so that it may stand there twice for two shares: mcrouter's.
+    pub const fn is_by_place(self) -> bool {
+        matches!(
+            self,
+            Self::Ch3 | Self::WeightedCh3 | Self::ConstShard | Self::Crc32
+        )
+    }
+
     /// Whether server weights have any effect. Where they have none they are ignored, as the originals do; a config
     /// check may want to say so.
     pub const fn uses_weights(self) -> bool {

@@ -3,7 +3,7 @@
 use crate::topology::Topology;
 use kind::HashKind;
 
-mod ch3;
+pub(crate) mod ch3;
 mod const_shard;
 pub(crate) mod hash_stop;
 mod jump;

@@ -155,7 +155,7 @@ fn check_names(topology: &Topology) -> Result<(), PlacementError> {
             return Err(PlacementError::EmptyName { position });
         }
         if let Some(first) = seen.insert(server.name.as_str(), position)
-            && !may_list_twice(topology.hash)
+            && !topology.hash.is_by_place()
         {
             return Err(PlacementError::DuplicateName {
                 name: server.name.clone(),
@@ -165,14 +165,6 @@ fn check_names(topology: &Topology) -> Result<(), PlacementError> {
         }
     }
     Ok(())
-}
-
-/// mcrouter's schemes go by position, and its users list a server twice for two shares.
-const fn may_list_twice(hash: HashKind) -> bool {
-    matches!(
-        hash,
-        HashKind::Ch3 | HashKind::WeightedCh3 | HashKind::ConstShard | HashKind::Crc32
-    )
 }
 
 fn check_weights(topology: &Topology) -> Result<(), PlacementError> {
@@ -231,7 +223,7 @@ fn check_size(topology: &Topology) -> Result<u32, PlacementError> {
             POINTS_MAX,
             "slots",
         ),
-        _ => (each(1), ch3::SERVERS_MAX as u64, "servers"),
+        _ => (each(1), u64::from(ch3::BUCKETS_MAX), "servers"),
     };
     if given > max {
         return Err(PlacementError::TooLarge {

@@ -32,7 +32,6 @@ const STATS: &str = "metrics are at --admin, and in `stats`";
 const FACEBOOK: &str = "it means something inside Facebook only";
 const PEER: &str = "TLS peers are verified unless --tls-insecure-skip-verify says otherwise";
 const LIMIT: &str = "limit the servers: --max-inflight, or \"max_outstanding\" of a PoolRoute";
-const REGIONS: &str = "give the pools a \"server_timeout\"";
 
 /// Long options that we do not have by that name and meaning; those that are not here are ours already (`--port`,
 /// `--config-params`, `--async-dir`, `--timeouts-until-tko`, `--pem-ca-path`, …).
@@ -75,8 +74,8 @@ const OPTIONS: &[(&str, Means)] = &[
     ),
     ("core-multiplier", Moot(THREADS)),
     ("core-multiplier-threshold", Moot(THREADS)),
-    ("cross-cluster-timeout-ms", OnlyOff(REGIONS)),
-    ("cross-region-timeout-ms", OnlyOff(REGIONS)),
+    ("cross-cluster-timeout-ms", Millis("cross-cluster-timeout")),
+    ("cross-region-timeout-ms", Millis("cross-region-timeout")),
     ("debug-fifo-root", Moot("LoggingRoute tells requests and replies")),
     ("default-qos-class", Moot("packets are not marked")),
     ("default-qos-path", Moot("packets are not marked")),
@@ -215,10 +214,6 @@ const OPTIONS: &[(&str, Means)] = &[
         MootSwitch("handles that ask for it know the client's address"),
     ),
     ("retry-timeout", Moot("probes begin after 20 ms, jittered")),
-    (
-        "runtime-vars-file",
-        No("change the configuration file itself: it is live"),
-    ),
     ("rxmit-latency-deviation-us", Moot(RETRANSMITS)),
     (
         "server-load-interval-ms",
@@ -284,7 +279,7 @@ const OPTIONS: &[(&str, Means)] = &[
         "waiting-request-timeout-ms",
         OnlyOff("a request that waits longer than its \"server_timeout\" is never sent"),
     ),
-    ("within-cluster-timeout-ms", OnlyOff(REGIONS)),
+    ("within-cluster-timeout-ms", Millis("within-cluster-timeout")),
 ];
 
 /// Short options of mcrouter's that mean nothing else here.
@@ -459,7 +454,7 @@ mod tests {
             ("-r 100 --fibers-stack-size=1 --test-mode -p 1", "-p 1"),
             ("--validate-config", "--check"),
             ("--validate-config=run", ""),
-            ("--cross-region-timeout-ms 0", ""),
+            ("--cross-region-timeout-ms 250", "--cross-region-timeout 250ms"),
             ("--sharded a:1 --no-such-thing", "--sharded a:1 --no-such-thing"),
             ("-- --num-proxies", "-- --num-proxies"),
         ] {
@@ -480,12 +475,7 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_refused_with_what_to_use_instead() {
         for (line, complaint) in [
-            (
-                "--cross-region-timeout-ms 5",
-                "give the pools a \"server_timeout\"",
-            ),
             ("--listen-sock-fd 3", "--take-over"),
-            ("--runtime-vars-file /x", "configuration file itself"),
             ("--listen-addresses a,b", "one address"),
             ("--stats-root", "--stats-root needs a value"),
             ("--validate-config=maybe", "exit or run"),

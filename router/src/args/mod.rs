@@ -81,6 +81,9 @@ pub struct Options {
     /// JSON itself, which begins with `{`.
     #[arg(short, long, short_alias = 'f', value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// mcrouter's runtime variables (JSON): ranges and weights that the configuration file names. Watched like it.
+    #[arg(long, value_name = "FILE")]
+    pub runtime_vars_file: Option<PathBuf>,
     /// Parameters for macros in the configuration file: `%NAME%` there is VALUE.
     #[arg(long, value_name = "NAME:VALUE,…", value_delimiter = ',', value_parser = param)]
     pub config_params: Vec<(String, String)>,
@@ -127,6 +130,16 @@ pub struct Options {
     /// How long a connection to a server may take to open, unless its pool says otherwise.
     #[arg(long, default_value = "1s", value_parser = timeout, value_name = "TIME")]
     pub connect_timeout: Duration,
+    /// How long servers of this router's own region and cluster may take, whatever their pool says: of pools that say their
+    /// "region" and "cluster". 0ms: as other pools. Likewise the next two.
+    #[arg(long, default_value = "0ms", value_parser = duration, value_name = "TIME")]
+    pub within_cluster_timeout: Duration,
+    /// The same for those of another cluster of its region.
+    #[arg(long, default_value = "0ms", value_parser = duration, value_name = "TIME")]
+    pub cross_cluster_timeout: Duration,
+    /// The same for those of another region.
+    #[arg(long, default_value = "0ms", value_parser = duration, value_name = "TIME")]
+    pub cross_region_timeout: Duration,
     /// Timeouts in a row after which a server is not asked any more until it answers a probe.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub timeouts_until_tko: u32,

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub(crate) use super::node::{ConfigError, Node, unknown};
+pub(crate) use super::node::{ConfigError, Node, REMARKS, unknown};
 pub(crate) use super::pools::Pool;
+use super::timeouts::Distances;
 use crate::debt::agents::ReplicatedPool;
 use crate::health::eject::Ejected;
 use crate::names::table::{Question, Table};
 use crate::route::big_value::BigValues;
+use crate::route::failover::Leases;
 use crate::route::hash::HashSettings;
 use crate::route::{Blueprint, FOREIGN, HANDLES, shadow};
 use crate::tls::{ServerTls, Tls};
@@ -35,6 +37,10 @@ pub(crate) struct Defaults {
     /// `/region/cluster/` of keys without a prefix, if somebody said so.
     pub route_prefix: Option<String>,
     pub unknown_prefix: UnknownPrefix,
+    /// Timeouts of pools that say where they are.
+    pub distances: Distances,
+    /// Leases that were won from others than the first child of a failover.
+    pub leases: Arc<Leases>,
     /// Values that are stored in chunks, whatever the configuration says.
     pub big_values: Option<BigValues>,
 }
@@ -52,6 +58,8 @@ impl Default for Defaults {
             tls: ServerTls::default(),
             route_prefix: None,
             unknown_prefix: UnknownPrefix::PartOfTheKey,
+            distances: Distances::default(),
+            leases: Arc::default(),
             big_values: None,
         }
     }

@@ -4,10 +4,13 @@ mod announced;
 pub(crate) mod check;
 mod jsonm;
 mod node;
+mod place;
 mod pools;
 pub(crate) mod reload;
+mod runtime_vars;
 mod servers;
 pub(crate) mod source;
+pub(crate) mod timeouts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use crate::clock;
 use crate::debt::agents::ReplicatedPool;
 use crate::names::Names;
 use crate::names::table::Question;
+use crate::route::hash::{HashSettings, Placing};
 use crate::route::{Blueprint, big_value, root};
 use check::{Checker, ConfigError, Defaults, Node, Pool};
 
@@ -30,6 +34,15 @@ pub(crate) struct PoolView {
     pub pool: Pool,
     /// Where its keys are; `None` for pools that no hash is applied to (replicated ones).
     pub topology: Option<Topology>,
+    /// How they are hashed there.
+    pub hashed: Option<HashSettings>,
+}
+
+impl PoolView {
+    /// From its keys to their servers, if it is hashed and has servers.
+    pub(crate) fn placing(&self) -> Option<Placing> {
+        Placing::new(self.hashed.as_ref()?, self.topology.as_ref()?).ok()
+    }
 }
 
 /// A configuration, checked: ready to be made in every worker.
@@ -67,12 +80,17 @@ impl Config {
                 .pools()
                 .into_iter()
                 .map(|(name, pool)| {
-                    let topology = placed.get(&name).map(|settings| {
+                    let hashed = placed.get(&name).cloned();
+                    let topology = hashed.as_ref().map(|settings| {
                         let mut topology = pool.topology(settings);
                         topology.epoch = epoch;
                         topology
                     });
-                    PoolView { pool, topology }
+                    PoolView {
+                        pool,
+                        topology,
+                        hashed,
+                    }
                 })
                 .collect();
             (root, pools, replicated, questions)
@@ -157,8 +175,10 @@ impl Config {
     pub(crate) fn checksum(&self) -> u64 {
         self.pools
             .iter()
-            .filter_map(|view| view.topology.as_ref())
-            .fold(0, |sum: u64, topology| sum.rotate_left(1) ^ topology.checksum())
+            .filter_map(|view| Some((view.topology.as_ref()?, view.hashed.as_ref()?)))
+            .fold(0, |sum: u64, (topology, hashed)| {
+                sum.rotate_left(1) ^ topology.checksum() ^ hashed.checksum()
+            })
     }
 }
 

@@ -32,6 +32,9 @@ impl ConfigError {
 /// A key that no file has: refused with all those that would have been right, for the schema.
 pub(crate) const PROBE: &str = "\u{1}";
 
+/// How keys begin that are remarks to readers and mean nothing: mcrouter knows no key that does.
+pub(crate) const REMARKS: [&str; 3] = ["_", "//", "#"];
+
 /// A place in the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Node<'v> {
@@ -94,6 +97,10 @@ impl<'v> Node<'v> {
 
     pub(crate) fn is_string(&self) -> bool {
         self.value.is_string()
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.value.is_object()
     }
 
     pub(crate) fn is_list(&self) -> bool {
@@ -207,7 +214,7 @@ impl<'v> Node<'v> {
     /// The same, with keys of mcrouter's that are refused by name.
     pub(crate) fn only_supported(&self, known: &[&str], unsupported: &[&str]) -> Result<(), ConfigError> {
         for (name, value) in self.object()? {
-            if known.contains(&name.as_str()) {
+            if known.contains(&name.as_str()) || REMARKS.iter().any(|mark| name.starts_with(mark)) {
                 continue;
             }
             let place = self.child(name, value);

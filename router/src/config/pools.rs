@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Placement, Topology, Weight};
+use cluster::{Topology, Weight};
 
 use super::announced::Announced;
 use super::check::Checker;
@@ -12,23 +12,75 @@ use super::servers::Alike;
 use crate::debt::agents::ReplicatedPool;
 use crate::health::eject::Ejecting;
 use crate::pool::{Destination, GetErrors};
-use crate::route::hash::{HashSettings, default_kind, read_tags, read_weights};
-use crate::route::{Blueprint, destination, hash};
+use crate::route::hash::{HashSettings, read_tags, read_weights};
+use crate::route::{Blueprint, Domain, destination};
+
+/// Keys of a pool.
+const KEYS: [&str; 34] = [
+    "servers",
+    "name",
+    "inherit",
+    "protocol",
+    "server_timeout",
+    "connect_timeout",
+    "weights",
+    "tags",
+    "hostnames",
+    "failure_domains",
+    "hash",
+    "get_errors",
+    "error_on_empty",
+    "auto_eject_hosts",
+    "server_failure_limit",
+    "server_retry_timeout",
+    "connections_per_server",
+    "additional_fanout",
+    "security_mech",
+    "use_ssl",
+    "tls_server_name",
+    "tls_insecure_skip_verify",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "keep_routing_prefix",
+    "region",
+    "cluster",
+    "port_override",
+    // mcrouter reads these and does nothing about them either, without services and switches of Facebook's.
+    "qos",
+    "pool_locality",
+    "services",
+    "disable_request_deadline_check",
+    "enable_compression",
+];
+/// Keys of mcrouter's that would change what happens, and do nothing here.
+const UNSUPPORTED: [&str; 6] = [
+    "security_mech_within_dc",
+    "security_mech_cross_dc",
+    "port_override_within_dc",
+    "port_override_cross_dc",
+    "tko_tracker",
+    "max_outstanding",
+];
 
 /// A pool, checked.
 #[derive(Clone)]
 pub(crate) struct Pool {
     pub name: String,
     pub servers: Vec<Arc<Destination>>,
-    weights: Option<Vec<Weight>>,
+    pub(super) weights: Option<Vec<Weight>>,
     /// What DNS says of weights, where the file says nothing.
     pub(super) announced: Option<Announced>,
     /// What rendezvous hashes know the servers by, instead of their names.
-    tags: Option<Vec<String>>,
+    pub(super) tags: Option<Vec<String>>,
     /// The hash the pool names itself, else mcrouter's default where it is used.
     pub hash: Option<HashSettings>,
-    blueprints: Vec<Blueprint>,
-    error_on_empty: bool,
+    pub(super) blueprints: Vec<Blueprint>,
+    pub(super) error_on_empty: bool,
+    /// mcrouter's `additional_fanout` gives each server so many places in a list that is hashed by place.
+    pub(super) copies: usize,
+    /// Which servers fail together, as far as the file says.
+    pub domains: Vec<Option<Domain>>,
     /// Whether servers that keep failing leave the ring.
     pub eject: Option<Ejecting>,
 }
@@ -54,25 +106,6 @@ impl Pool {
         }
     }
 
-    /// Only the servers at `places`, and `settings` for these.
-    fn only(&self, places: &[usize], settings: &HashSettings) -> (Self, HashSettings) {
-        let rest = self.clone();
-        let pool = Self {
-            servers: picked(&rest.servers, places),
-            weights: rest.weights.as_deref().map(|weights| picked(weights, places)),
-            announced: rest.announced.as_ref().map(|weights| weights.only(places)),
-            tags: rest.tags.as_deref().map(|tags| picked(tags, places)),
-            blueprints: picked(&rest.blueprints, places),
-            ..rest
-        };
-        let settings = HashSettings {
-            weights: settings.weights.as_deref().map(|weights| picked(weights, places)),
-            tags: settings.tags.as_deref().map(|tags| picked(tags, places)),
-            ..settings.clone()
-        };
-        (pool, settings)
-    }
-
     fn names(&self) -> Vec<String> {
         self.servers.iter().map(|server| server.name.clone()).collect()
     }
@@ -83,14 +116,6 @@ impl Pool {
         let weights = self.weights.clone().or_else(announced);
         settings.topology(self.names(), weights.as_deref())
     }
-}
-
-/// Those of `all` that stand at `places`; lists may be shorter than there are servers.
-fn picked<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
-    places
-        .iter()
-        .filter_map(|place| all.get(*place).cloned())
-        .collect()
 }
 
 impl<'v> Checker<'v> {
@@ -167,60 +192,13 @@ impl<'v> Checker<'v> {
         if node.is_string() {
             return Err(node.error("a pool is an object, or file:PATH in a configuration file"));
         }
-        node.only_supported(
-            &[
-                "servers",
-                "name",
-                "inherit",
-                "protocol",
-                "server_timeout",
-                "connect_timeout",
-                "weights",
-                "tags",
-                "hostnames",
-                "failure_domains",
-                "hash",
-                "get_errors",
-                "error_on_empty",
-                "auto_eject_hosts",
-                "server_failure_limit",
-                "server_retry_timeout",
-                "connections_per_server",
-                "additional_fanout",
-                "security_mech",
-                "use_ssl",
-                "tls_server_name",
-                "tls_insecure_skip_verify",
-                "tls_ca",
-                "tls_cert",
-                "tls_key",
-                "keep_routing_prefix",
-                "region",
-                "cluster",
-            ],
-            &[
-                "security_mech_within_dc",
-                "security_mech_cross_dc",
-                "port_override",
-                "qos",
-                "weights_rv",
-                "tko_tracker",
-                "max_outstanding",
-                "disable_request_deadline_check",
-                "enable_compression",
-            ],
-        )?;
+        node.only_supported(&KEYS, &UNSUPPORTED)?;
         if let Some(protocol) = self.inherited(node, "protocol")
             && protocol.string()? != "ascii"
         {
             return Err(protocol.error("only the protocol \"ascii\" is supported"));
         }
-        let server_timeout = self
-            .inherited(node, "server_timeout")
-            .map_or_else(|| Ok(self.defaults.server_timeout), |timeout| timeout.duration())?;
-        let connect_timeout = self
-            .inherited(node, "connect_timeout")
-            .map_or_else(|| Ok(self.defaults.connect_timeout), |timeout| timeout.duration())?;
+        let timeouts = self.timeouts_of(node)?;
         let get_errors = match self.inherited(node, "get_errors") {
             None => GetErrors::Miss,
             Some(policy) => match policy.string()? {
@@ -235,13 +213,14 @@ impl<'v> Checker<'v> {
         let alike = Alike {
             tls: self.tls_of(node)?,
             tls_if_written: self.server_tls(node)?,
-            server_timeout,
-            connect_timeout,
+            server_timeout: timeouts.server,
+            connect_timeout: timeouts.connect,
             get_errors,
             connections: self.connections_of(node)?,
+            port: self.port_of(node)?,
         };
         let servers = self.read_servers(&servers_node, &alike)?;
-        for name in ["weights", "tags"] {
+        for name in ["weights", "tags", "failure_domains", "hostnames"] {
             if let (Some(of_each), true) = (self.inherited(node, name), servers.vary) {
                 return Err(of_each.error(
                     "names that stand for several servers (dns+, srv+) cannot go with a list that has a place for each",
@@ -265,7 +244,11 @@ impl<'v> Checker<'v> {
             Some(flag) => flag.flag()?,
             None => true,
         };
-        let blueprints = servers.iter().cloned().map(destination::blueprint).collect();
+        let domains = self.domains_of(node, servers.len())?;
+        let route = |(server, domain): (&Arc<Destination>, &Option<Domain>)| {
+            destination::blueprint(Arc::clone(server), domain.clone())
+        };
+        let blueprints = servers.iter().zip(&domains).map(route).collect();
         Ok(Pool {
             name: name.to_owned(),
             servers,
@@ -275,8 +258,36 @@ impl<'v> Checker<'v> {
             hash,
             blueprints,
             error_on_empty,
+            copies: self.copies_of(node)?,
+            domains,
             eject: self.ejecting(node)?,
         })
+    }
+
+    /// `failure_domains`: a number or a name for each server; 0 is none. `hostnames` are for people.
+    fn domains_of<'n>(&self, node: &Node<'n>, servers: usize) -> Result<Vec<Option<Domain>>, ConfigError>
+    where
+        'v: 'n,
+    {
+        for name in ["failure_domains", "hostnames"] {
+            if let Some(given) = self.inherited(node, name) {
+                let count = given.list()?.len();
+                if count != servers {
+                    return Err(given.error(&format!("{count} for {servers} servers")));
+                }
+            }
+        }
+        let Some(given) = self.inherited(node, "failure_domains") else {
+            return Ok(vec![None; servers]);
+        };
+        let read = |domain: &Node<'_>| {
+            if domain.is_string() {
+                return Ok(Some(Domain::from(domain.string()?)));
+            }
+            let number = domain.count()?;
+            Ok((number > 0).then(|| Domain::from(number.to_string())))
+        };
+        given.list()?.iter().map(read).collect()
     }
 
     /// twemproxy's three keys.
@@ -297,58 +308,5 @@ impl<'v> Checker<'v> {
             None => false,
         };
         Ok(wanted.then_some(Ejecting { failure_limit, rest }))
-    }
-
-    /// The route to a pool's servers by hash.
-    pub(crate) fn place(
-        &mut self,
-        node: &Node<'_>,
-        pool: &Pool,
-        settings: Option<HashSettings>,
-    ) -> Result<Blueprint, ConfigError> {
-        let mut settings = match settings.or_else(|| pool.hash.clone()) {
-            Some(settings) => settings,
-            None => HashSettings::of(default_kind(node)?),
-        };
-        if pool.servers.is_empty() {
-            return Ok(if pool.error_on_empty {
-                crate::route::error::blueprint(&format!("pool {} has no servers", pool.name))
-            } else {
-                crate::route::null::blueprint()
-            });
-        }
-        if settings.tags.is_none() {
-            settings.tags.clone_from(&pool.tags);
-        }
-        if let Some(tags) = &settings.tags
-            && tags.len() != pool.servers.len()
-        {
-            return Err(node.error(&format!("{} tags for {} servers", tags.len(), pool.servers.len())));
-        }
-        self.placed.insert(pool.name.clone(), settings.clone());
-        // Those that are out are connected to all the same: a probe has to bring them back.
-        let out = self
-            .defaults
-            .ejected
-            .get(&pool.name)
-            .filter(|_| pool.eject.is_some());
-        let is_out = |place: &usize| out.is_some_and(|out| out.contains(&pool.servers[*place].name));
-        let (away, here): (Vec<usize>, Vec<usize>) = (0..pool.servers.len()).partition(is_out);
-        let probed = picked(&pool.blueprints, &away);
-        let whole = (pool.clone(), settings.clone());
-        let (pool, settings) = if away.is_empty() || here.is_empty() {
-            whole
-        } else {
-            pool.only(&here, &settings)
-        };
-        let placement = Placement::new(&pool.topology(&settings))
-            .map_err(|error| node.error(&format!("pool {:?}: {error}", pool.name)))?;
-        Ok(hash::blueprint(
-            format!("PoolRoute {}", pool.name),
-            Arc::new(placement),
-            settings.salt,
-            pool.blueprints(),
-            probed,
-        ))
     }
 }

@@ -196,11 +196,14 @@ impl Keeper {
             // Should it be bad, it is told once.
             *seen = Some(vec![(path.clone(), text.clone())]);
         }
-        match source::read(path, text, &self.shared.settings.params) {
+        match source::read(path, text, &self.shared.settings.outside) {
             Ok(source) => {
+                let sources = source::digests(&source.files);
                 *self.seen.lock() = Some(source.files);
                 // Already told where it failed.
-                let _ = self.apply_of(source.value, Some(path));
+                if self.apply_of(source.value, Some(path)).is_ok() {
+                    self.shared.status.lock().sources = sources;
+                }
             }
             Err(error) => {
                 self.shared.status.lock().last_attempt_unix = clock::unix().as_secs();

@@ -20,6 +20,8 @@ pub(super) struct Alike {
     pub connect_timeout: Duration,
     pub get_errors: GetErrors,
     pub connections: usize,
+    /// Instead of their own ports.
+    pub port: Option<u16>,
 }
 
 /// A pool's servers.
@@ -42,6 +44,22 @@ struct Found {
     weight: Option<u16>,
 }
 
+/// A server as it is written, with another port, or with one at all.
+fn with_port(written: &str, port: u16) -> String {
+    let host_from = written.find('=').map_or(0, |at| at + 1);
+    let (name, address) = written.split_at(host_from);
+    if address.starts_with("unix:") || address.starts_with("srv+") || address.starts_with("dnssrv+") {
+        return written.to_owned();
+    }
+    let host_end = address
+        .find(']')
+        .map_or_else(|| address.find(':').unwrap_or(address.len()), |at| at + 1);
+    let (host, rest) = address.split_at(host_end);
+    let rest = rest.strip_prefix(':').unwrap_or_default();
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{name}{host}:{port}{rest}")
+}
+
 impl<'v> Checker<'v> {
     /// Reads a list of servers.
     pub(super) fn read_servers(&mut self, list: &Node<'_>, alike: &Alike) -> Result<Servers, ConfigError> {
@@ -56,7 +74,12 @@ impl<'v> Checker<'v> {
                 return Err(node
                     .expected("a server, \"HOST:PORT\" (route handles can be the children of a HashRoute)"));
             }
-            let listed = Listed::read(node.string()?).map_err(|why| node.error(&why))?;
+            let written = node.string()?;
+            let listed = match alike.port {
+                Some(port) => Listed::read(&with_port(written, port)),
+                None => Listed::read(written),
+            };
+            let listed = listed.map_err(|why| node.error(&why))?;
             let one = matches!(listed, Listed::One(_));
             servers.vary |= !one;
             for found in self.stands_for(listed) {
@@ -173,6 +196,20 @@ impl<'v> Checker<'v> {
         })
     }
 
+    /// `port_override`: the port of all servers of a pool, whatever is written with them.
+    pub(super) fn port_of<'n>(&self, node: &Node<'n>) -> Result<Option<u16>, ConfigError>
+    where
+        'v: 'n,
+    {
+        let Some(given) = self.inherited(node, "port_override") else {
+            return Ok(None);
+        };
+        match u16::try_from(given.count()?) {
+            Ok(port) if port > 0 => Ok(Some(port)),
+            _ => Err(given.error("a port is a number from 1 to 65535")),
+        }
+    }
+
     /// How many connections each worker has to a server of a pool: `connections_per_server`, or mcrouter's
     /// `additional_fanout`, which counts from the second.
     pub(super) fn connections_of<'n>(&self, node: &Node<'n>) -> Result<usize, ConfigError>
@@ -193,6 +230,15 @@ impl<'v> Checker<'v> {
                 "a worker has 1 to {CONNECTIONS_MAX} connections to a server, not {count}"
             )))
         }
+    }
+
+    /// How many places each server has where keys go by place: with `additional_fanout` one for each connection.
+    pub(super) fn copies_of<'n>(&self, node: &Node<'n>) -> Result<usize, ConfigError>
+    where
+        'v: 'n,
+    {
+        let more = self.inherited(node, "additional_fanout");
+        Ok(more.map_or(Ok(0), |more| more.count())? + 1)
     }
 
     /// How a pool wants its servers spoken to over TLS, if it does.
@@ -253,5 +299,24 @@ impl<'v> Checker<'v> {
             prepared.map_err(|why| given.error(&why.to_string()))?;
         }
         Ok(tls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_port;
+
+    #[test]
+    fn a_pools_port_takes_the_place_of_its_servers_ports() {
+        for (written, expected) in [
+            ("cache1", "cache1:7"),
+            ("cache1:11211", "cache1:7"),
+            ("n1=cache1:11211:ascii:plain", "n1=cache1:7:ascii:plain"),
+            ("[::1]:11211", "[::1]:7"),
+            ("[::1]", "[::1]:7"),
+            ("unix:/run/m.sock", "unix:/run/m.sock"),
+        ] {
+            assert_eq!(with_port(written, 7), expected);
+        }
     }
 }

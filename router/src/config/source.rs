@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::jsonm;
 use super::node::ConfigError;
+use super::runtime_vars;
+use crate::stats::report::md5_of;
 
 /// The prefix of a pool that is in a file of its own.
 const FILE: &str = "file:";
@@ -49,8 +51,23 @@ impl Source {
     }
 }
 
+/// The files by name, and the MD5 of each.
+pub(crate) fn digests(files: &[(PathBuf, String)]) -> Vec<(String, String)> {
+    let digest = |(path, text): &(PathBuf, String)| (path.display().to_string(), md5_of(text));
+    files.iter().map(digest).collect()
+}
+
+/// What is said of every configuration, outside of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outside {
+    pub params: Params,
+    /// mcrouter's runtime variables, if there is a file of them.
+    pub runtime_vars: Option<PathBuf>,
+}
+
 /// Reads a configuration whose file says `text`.
-pub(crate) fn read(path: &Path, text: String, params: &Params) -> Result<Source, ConfigError> {
+pub(crate) fn read(path: &Path, text: String, outside: &Outside) -> Result<Source, ConfigError> {
+    let params = &outside.params;
     let parsed = super::parse(&text)?;
     let mut files = vec![(path.to_owned(), text)];
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
@@ -75,12 +92,22 @@ pub(crate) fn read(path: &Path, text: String, params: &Params) -> Result<Source,
             *pool = jsonm::expand(inside, params, &mut open).map_err(|error| place(error.to_string()))?;
         }
     }
+    if let Some(vars) = &outside.runtime_vars {
+        let place = |message: String| ConfigError {
+            path: vars.display().to_string(),
+            message,
+        };
+        let text = std::fs::read_to_string(vars).map_err(|error| place(format!("cannot read: {error}")))?;
+        let inside = super::parse(&text).map_err(|error| place(error.to_string()))?;
+        runtime_vars::write_into(&mut value, &inside)?;
+        files.push((vars.clone(), text));
+    }
     Ok(Source { value, files })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, params, read};
+    use super::{Outside, Source, params, read};
     use serde_json::json;
 
     #[test]
@@ -92,17 +119,25 @@ mod tests {
         let text = r#"{"pools": {"A": "file:pool.json"}, "route": "@import(route.json)"}"#;
         let path = folder.path().join("config.json");
         std::fs::write(&path, text).expect("written");
-        let params = params("h7", None, &[("host".to_owned(), "10.0.0.1".to_owned())]);
-        let source = read(&path, text.to_owned(), &params).expect("a good configuration");
+        write("vars.json", "{}");
+        let outside = Outside {
+            params: params("h7", None, &[("host".to_owned(), "10.0.0.1".to_owned())]),
+            runtime_vars: Some(folder.path().join("vars.json")),
+        };
+        let source = read(&path, text.to_owned(), &outside).expect("a good configuration");
         assert_eq!(
             source.value,
             json!({"pools": {"A": {"servers": ["10.0.0.1:1"]}}, "route": "PoolRoute|A"})
         );
         assert!(Source::unchanged(&source.files));
+        write("vars.json", "{\"range\": [0, 1]}");
+        assert!(!Source::unchanged(&source.files));
+        write("vars.json", "{}");
+        assert!(Source::unchanged(&source.files));
         write("pool.json", "{\"servers\": []}");
         assert!(!Source::unchanged(&source.files));
         std::fs::remove_file(folder.path().join("pool.json")).expect("removed");
-        let error = read(&path, text.to_owned(), &params).expect_err("a file is gone");
+        let error = read(&path, text.to_owned(), &outside).expect_err("a file is gone");
         assert!(
             error.to_string().contains("pools.A: file:pool.json: cannot read"),
             "{error}"

@@ -55,6 +55,16 @@ fn files_as_mcrouter_reads_them() {
                 "route": "safe"}"#,
         ),
         (
+            "remarks",
+            r#"{"_comment": "x", "pools": {"A": {"servers": ["h:1"], "//": 1}}, "route": {"type": "PoolRoute", "pool": "A", "_why": []}}"#,
+        ),
+        (
+            "what mcrouter reads and does nothing about",
+            r#"{"pools": {"A": {"servers": ["h"], "port_override": 1, "qos": {"class": 1, "path": 2}, "hostnames": ["x"],
+                              "pool_locality": "region", "enable_compression": true}},
+                "route": {"type": "PoolRoute", "pool": "A", "protocol": "ascii"}}"#,
+        ),
+        (
             "routes with aliases",
             r#"{"pools": {"A": {"servers": ["h:1"]}},
                 "routes": [{"aliases": ["/a/a/", "/./././"], "route": "PoolRoute|A"}]}"#,
@@ -135,8 +145,28 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
             "route.pol: unknown key \"pol\"; did you mean \"pool\"?",
         ),
         (
-            with_route(r#"{"type": "PoolRoute", "pool": "A", "shard_splits": {}}"#),
-            "route.shard_splits: this setting of mcrouter's is not supported",
+            with_route(r#"{"type": "PoolRoute", "pool": "A", "axonlog": true}"#),
+            "route.axonlog: this setting of mcrouter's is not supported",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h:1", "h:2"], "failure_domains": [1]}}, "route": "NullRoute"}"#
+                .to_owned(),
+            "pools.A.failure_domains: 1 for 2 servers",
+        ),
+        (
+            r#"{"pools": {"A": {"servers": ["h"], "port_override": 70000}}, "route": "NullRoute"}"#
+                .to_owned(),
+            "pools.A.port_override: a port is a number from 1 to 65535",
+        ),
+        (
+            with_route(
+                r#"{"type": "PoolRoute", "pool": "A", "hash": {"hash_func": "WeightedCh3Rv", "weights_rv": "w"}}"#,
+            ),
+            "there is no --runtime-vars-file",
+        ),
+        (
+            with_route(r#"{"type": "FailoverRoute", "children": "Pool|A", "enable_lease_pairing": true}"#),
+            "route.enable_lease_pairing: a failover that pairs leases needs a \"name\"",
         ),
         (
             with_route(r#"{"type": "FailoverRoute", "children": ["PoolRoute|A", {"type": "AlSyncRoute"}]}"#),
@@ -210,7 +240,7 @@ fn mistakes_are_told_with_their_place_and_the_nearest_right_word() {
         ),
         (
             with_route(r#"{"type": "PoolRoute", "pool": "A", "hash": "WeightedCh3Rv"}"#),
-            "route.hash: WeightedCh3Rv is not supported: WeightedCh3",
+            "route.hash: WeightedCh3Rv has its weights in a runtime variable",
         ),
         (
             r#"{"pools": {"A": {"servers": ["h:1"], "tls_cert": "/x"}}, "route": "NullRoute"}"#.to_owned(),
@@ -258,6 +288,50 @@ fn another_list_of_servers_changes_that_pool_and_nothing_else() {
         .with_servers("C", Vec::new(), None, None)
         .expect_err("there is no pool C");
     assert_eq!(error.to_string(), "pool: unknown pool \"C\"; known are A, B");
+}
+
+/// The server that owns each of some keys.
+fn owners(text: &str) -> Vec<String> {
+    let config = Config::check(parse(text).expect("JSON"), &Defaults::default(), 1).expect("good");
+    let owner = |key: usize| {
+        let told = crate::explain::explain(&config, "get", &format!("key-{key}")).expect("told");
+        told.lines().last().unwrap_or_default().to_owned()
+    };
+    (0..300).map(owner).collect()
+}
+
+#[test]
+fn a_pool_with_weights_is_hashed_by_them_unless_it_says_how() {
+    let of = |hash: &str, weights: &str| {
+        owners(&format!(
+            r#"{{"pools": {{"A": {{"servers": ["h:1", "h:2", "h:3"] {weights}}}}},
+                 "route": {{"type": "PoolRoute", "pool": "A" {hash}}}}}"#
+        ))
+    };
+    let weights = r#", "weights": [0.1, 0.9, 0.5]"#;
+    let by_weight = of(r#", "hash": "WeightedCh3""#, weights);
+    assert_eq!(of("", weights), by_weight, "as mcrouter does");
+    assert_ne!(of("", ""), by_weight);
+    assert_eq!(
+        of(r#", "hash": "Ch3""#, weights),
+        of("", ""),
+        "Ch3 knows no weights"
+    );
+    assert_ne!(of(r#", "hash": {"salt": "x"}"#, weights), by_weight);
+    let salted = r#", "hash": {"hash_func": "WeightedCh3", "salt": "x"}"#;
+    assert_eq!(of(r#", "hash": {"salt": "x"}"#, weights), of(salted, weights));
+}
+
+#[test]
+fn a_fanout_gives_each_server_so_many_places() {
+    let pool =
+        |servers: &str| format!(r#"{{"pools": {{"A": {{"servers": {servers}}}}}, "route": "PoolRoute|A"}}"#);
+    let fanned = owners(&pool(r#"["h:1", "h:2", "h:3"], "additional_fanout": 1"#));
+    let listed = owners(&pool(r#"["h:1", "h:1", "h:2", "h:2", "h:3", "h:3"]"#));
+    assert_eq!(
+        fanned, listed,
+        "as mcrouter lists a destination for each of its connections"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use protocol::meta::KeyScratch;
 use protocol::{Delete, Get, Key, ProtocolError, Request, Step};
 
-use super::{Client, Retry, fleet, local, multiget};
+use super::{Client, Retry, fleet, local, multiget, questions};
 use crate::args::FlushPolicy;
 use crate::flow::{Caller, Flow};
 use crate::reply::{Kind, Reply, nothing};
@@ -101,11 +101,14 @@ impl Core {
             return;
         }
         if let Some(single) = Single::of(request) {
-            if let Single::Get { key, .. } = single
-                && key.as_bytes().starts_with(local::ADMIN_PREFIX)
+            if let Single::Get { key, with_cas, .. } = single
+                && key.as_bytes().starts_with(questions::PREFIX)
             {
-                let said = local::admin(self, key.as_bytes());
-                self.front.answer_now(id, |out| out.extend_from_slice(&said));
+                let said = questions::block(self, key.as_bytes(), with_cas);
+                self.front.answer_now(id, |out| {
+                    out.extend_from_slice(&said);
+                    out.extend_from_slice(protocol::encode::response::END);
+                });
                 return;
             }
             self.single(id, &single, cost);
@@ -132,7 +135,7 @@ impl Core {
             return false;
         }
         let key = get.keys.first().as_bytes();
-        if key.starts_with(local::ADMIN_PREFIX) {
+        if key.starts_with(questions::PREFIX) {
             return false;
         }
         let op = if get.with_cas { Op::Gets } else { Op::Get };

@@ -1,21 +1,13 @@
-//! What the router answers by itself: `version`, `stats`, mcrouter's `__mcrouter__.` keys, commands for operators.
+//! What the router answers by itself: `version`, `stats`, commands for operators.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use protocol::encode::response as lines;
 use protocol::{AdminVerb, Request};
 
-use crate::clock;
 use crate::config::reload::Force;
-use crate::pool::Destination;
-use crate::request::{Op, Routing};
-use crate::route::Plan;
 use crate::stats::report;
 use crate::worker::Core;
-
-/// Keys that are questions to the router.
-pub(crate) const ADMIN_PREFIX: &[u8] = b"__mcrouter__.";
 
 /// The answer to a command that no server is asked about.
 pub(crate) fn answer(core: &Core, request: &Request<'_>) -> Vec<u8> {
@@ -74,13 +66,17 @@ fn stats(core: &Core, group: &[u8]) -> Vec<u8> {
         .filter(|word| !word.is_empty())
         .collect();
     let list = match words.first().copied() {
-        None | Some(b"basic" | b"count") => report::general(&core.shared),
+        None | Some(b"basic" | b"count" | b"ods") => report::general(&core.shared),
         Some(b"all" | b"detailed") => {
             let mut all = report::general(&core.shared);
             all.extend(report::settings(&core.shared));
             all.extend(report::servers(&core.shared, report::Which::All));
             all
         }
+        // What went wrong, by kind. (mcrouter has nothing in this group.)
+        Some(b"cmd-error") => report::errors(&core.shared),
+        // For statistics that a program around mcrouter adds: there are none.
+        Some(b"external") => Vec::new(),
         Some(b"servers") => report::servers(&core.shared, report::Which::All),
         Some(b"suspect_servers") => report::servers(&core.shared, report::Which::Suspect),
         Some(b"hotkeys") => report::hot_keys(&core.shared),
@@ -100,106 +96,4 @@ fn stats(core: &Core, group: &[u8]) -> Vec<u8> {
     }
     text.push_str("END\r\n");
     text.into_bytes()
-}
-
-/// The answer to `get __mcrouter__.QUESTION`: a value, also when it is an error, as mcrouter has it.
-pub(crate) fn admin(core: &Core, key: &[u8]) -> Vec<u8> {
-    let question = String::from_utf8_lossy(key.strip_prefix(ADMIN_PREFIX).unwrap_or_default()).into_owned();
-    let said = question_of(core, &question).unwrap_or_else(|why| format!("ERROR: {why}"));
-    let mut reply = bytes::BytesMut::new();
-    lines::value(&mut reply, key, 0, said.as_bytes(), None);
-    reply.extend_from_slice(lines::END);
-    reply.to_vec()
-}
-
-fn question_of(core: &Core, question: &str) -> Result<String, String> {
-    let (name, arguments) = match question.split_once('(') {
-        Some((name, rest)) => (name, Some(rest.strip_suffix(')').ok_or("the '(' is not closed")?)),
-        None => (question, None),
-    };
-    let status = core.shared.status.lock().clone();
-    Ok(match name {
-        "version" => format!(
-            "{} hearth-router/{}",
-            core.settings.announce_version,
-            env!("CARGO_PKG_VERSION")
-        ),
-        "config_md5_digest" => report::config_digest(&core.config),
-        "config_file" => status.origin,
-        "config_age" => clock::unix()
-            .as_secs()
-            .saturating_sub(status.last_success_unix)
-            .to_string(),
-        "config_last_error" => status.last_error.unwrap_or_default(),
-        "preprocessed_config" => format!("{:#}", core.config.source),
-        "hostid" => core.settings.defaults.host_id.clone(),
-        "pools" => core
-            .config
-            .pools
-            .iter()
-            .map(|view| view.pool.name.as_str())
-            .collect::<Vec<_>>()
-            .join("\n"),
-        "options" => match arguments {
-            None | Some("") => core
-                .settings
-                .options
-                .iter()
-                .map(|(name, value)| format!("{name} {value}"))
-                .collect::<Vec<_>>()
-                .join("\n"),
-            Some(wanted) => core
-                .settings
-                .options
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.clone())
-                .ok_or_else(|| format!("no option {wanted:?}"))?,
-        },
-        "route" | "route_handles" => {
-            let arguments = arguments.ok_or("expected route(OPERATION,KEY)")?;
-            let (op, key) = arguments.split_once(',').ok_or("expected route(OPERATION,KEY)")?;
-            let op = Op::named(op).ok_or_else(|| format!("no operation {op:?}"))?;
-            let plan = plan(core, op, key.as_bytes());
-            if name == "route_handles" {
-                plan.text().trim_end().to_owned()
-            } else {
-                let servers = plan.servers().iter();
-                servers
-                    .map(|destination| destination.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join("\r\n")
-            }
-        }
-        _ => {
-            return Err(crate::config::check::unknown(
-                "question",
-                name,
-                &[
-                    "version",
-                    "config_md5_digest",
-                    "config_file",
-                    "config_age",
-                    "config_last_error",
-                    "preprocessed_config",
-                    "hostid",
-                    "pools",
-                    "options",
-                    "route",
-                ],
-            ));
-        }
-    })
-}
-
-/// The servers a request may reach, first choice first, each once.
-pub(crate) fn destinations(core: &Core, op: Op, key: &[u8]) -> Vec<Arc<Destination>> {
-    plan(core, op, key).servers().to_vec()
-}
-
-/// The way of a request through the tree.
-fn plan(core: &Core, op: Op, key: &[u8]) -> Plan {
-    let mut plan = Plan::default();
-    core.root.destinations(Routing { op, key }, &mut plan);
-    plan
 }

@@ -9,6 +9,7 @@ mod fleet;
 pub(crate) mod gather;
 pub(crate) mod local;
 pub(crate) mod multiget;
+pub(crate) mod questions;
 pub(crate) mod reply_queue;
 
 use std::rc::Rc;

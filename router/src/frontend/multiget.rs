@@ -3,7 +3,7 @@
 use bytes::BufMut;
 use protocol::{Get, encode};
 
-use super::{Client, Gather, Retry};
+use super::{Client, Gather, Retry, questions};
 use crate::pool::GetErrors;
 use crate::request::{Expect, Op, OwnedRequest, Routing, one_key, retrieval_op};
 use crate::route::Routed;
@@ -38,6 +38,12 @@ pub(crate) fn multiget(core: &mut Core, client: Id<Client>, get: &Get<'_>, cost:
     let id = core.front.gathers.insert_with(|_| Gather::new(client, seq, op));
     for key in get.keys {
         let number = gather.key();
+        if key.as_bytes().starts_with(questions::PREFIX) {
+            let part = gather.open_part(false);
+            gather.add(part, number);
+            gather.answered_one(part, &questions::block(core, key.as_bytes(), get.with_cas));
+            continue;
+        }
         core.front.wishes.hot_keys.seen(key.as_bytes());
         let routing = Routing {
             op,

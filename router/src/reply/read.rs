@@ -69,6 +69,46 @@ impl Reply {
         }
     }
 
+    /// Whether a meta reply has a flag.
+    pub(crate) fn meta_flag_is_there(&self, letter: u8) -> bool {
+        let Some(bytes) = self.bytes() else { return false };
+        let mut decoder = ResponseDecoder::new(bytes.len());
+        match decoder.next(bytes) {
+            ResponseStep::Response {
+                response: Response::Meta(meta),
+                ..
+            } => meta.flag(letter).is_some(),
+            _ => false,
+        }
+    }
+
+    /// A meta reply that tells another cas unique where it tells one.
+    pub(crate) fn with_cas(self, cas: u64) -> Self {
+        let Self::Said { kind, bytes } = &self else {
+            return self;
+        };
+        let Some(end) = memchr::memchr(b'\r', bytes) else {
+            return self;
+        };
+        let mut said = Vec::with_capacity(bytes.len() + 20);
+        for (place, token) in bytes[..end].split(|byte| *byte == b' ').enumerate() {
+            if place > 0 {
+                said.push(b' ');
+            }
+            // The code, and the size of a value, begin with other letters.
+            if place > 0 && token.first() == Some(&b'c') {
+                said.extend_from_slice(format!("c{cas}").as_bytes());
+            } else {
+                said.extend_from_slice(token);
+            }
+        }
+        said.extend_from_slice(&bytes[end..]);
+        Self::Said {
+            kind: *kind,
+            bytes: said.into(),
+        }
+    }
+
     /// The cas unique of a plain hit that tells it.
     pub(crate) fn cas(&self) -> Option<u64> {
         let bytes = self.bytes()?;

@@ -73,6 +73,27 @@ impl OwnedRequest {
         .unwrap_or_else(|| self.clone())
     }
 
+    /// The same meta request, which compares with another cas unique.
+    pub(crate) fn with_cas_compared(&self, cas: u64) -> Option<Self> {
+        self.read(|single| {
+            let of = |flags: Flags<'_>| flags_with(flags, b'C', cas);
+            match single {
+                Single::MetaSet(set) => {
+                    let wire = of(set.flags);
+                    let flags = Flags::parse(&wire).ok()?;
+                    Some(self.like(&Single::MetaSet(meta::Set { flags, ..set })))
+                }
+                Single::MetaDelete(delete) => {
+                    let wire = of(delete.flags);
+                    let flags = Flags::parse(&wire).ok()?;
+                    Some(self.like(&Single::MetaDelete(meta::Delete { flags, ..delete })))
+                }
+                _ => None,
+            }
+        })
+        .flatten()
+    }
+
     fn with_flag(&self, single: Single<'_>, letter: u8, number: i64) -> Option<Self> {
         let (Single::MetaGet(meta::Get { flags, .. }) | Single::MetaArith(meta::Arith { flags, .. })) =
             single
@@ -149,7 +170,7 @@ impl OwnedRequest {
 }
 
 /// The flags with one of them set to `number`, where it stands or else at the end.
-pub(super) fn flags_with(flags: Flags<'_>, letter: u8, number: i64) -> Vec<u8> {
+pub(super) fn flags_with(flags: Flags<'_>, letter: u8, number: impl std::fmt::Display) -> Vec<u8> {
     let mut wire = Vec::new();
     let mut put = |letter: u8, arg: &[u8]| {
         if !wire.is_empty() {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Plan, RouteHandle, Routed, Servers, at_once};
+use super::{Answer, Blueprint, Domain, Plan, RouteHandle, Routed, Servers, at_once};
 use crate::flow::Caller;
 use crate::pool::Destination;
 use crate::reply::Reply;
@@ -16,27 +16,31 @@ use crate::worker::arena::Id;
 struct DestinationRoute {
     id: Id<Upstream>,
     destination: Arc<Destination>,
+    domain: Option<Domain>,
 }
 
 /// Several.
 struct Lanes {
     ids: Box<[Id<Upstream>]>,
     destination: Arc<Destination>,
+    domain: Option<Domain>,
 }
 
-/// The route to `destination`.
-pub(crate) fn blueprint(destination: Arc<Destination>) -> Blueprint {
+/// The route to `destination`, which fails together with others of its `domain`.
+pub(crate) fn blueprint(destination: Arc<Destination>, domain: Option<Domain>) -> Blueprint {
     Arc::new(move |builder| {
         let mut connect = |lane| (builder.connect)(&destination, lane);
         if destination.connections == 1 {
             return Rc::new(DestinationRoute {
                 id: connect(0),
                 destination: Arc::clone(&destination),
+                domain: domain.clone(),
             });
         }
         Rc::new(Lanes {
             ids: (0..destination.connections).map(connect).collect(),
             destination: Arc::clone(&destination),
+            domain: domain.clone(),
         })
     })
 }
@@ -63,6 +67,7 @@ impl RouteHandle for DestinationRoute {
 
     fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {
         into.server(&self.destination);
+        into.in_domain(self.domain.as_ref());
     }
 }
 
@@ -86,5 +91,6 @@ impl RouteHandle for Lanes {
 
     fn destinations(&self, _request: Routing<'_>, into: &mut Plan) {
         into.server(&self.destination);
+        into.in_domain(self.domain.as_ref());
     }
 }

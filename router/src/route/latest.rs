@@ -62,7 +62,7 @@ pub(crate) fn over(
     if in_words {
         Ok(failover::in_turn(chosen))
     } else {
-        failover::over(chosen, node)
+        failover::over(chosen, node, checker)
     }
 }
 

@@ -33,6 +33,8 @@ fn known(node: &Node<'_>) -> Result<(), ConfigError> {
         "load_ttl_ms",
         "failover_count",
         "enable_thrift_server_load",
+        // Memcached tells no load.
+        "default_server_load_percent",
     ];
     // Where it is a hash.
     known.extend(node.get("hash_func").map(|_| "hash_func"));

@@ -48,6 +48,7 @@ pub(crate) mod replicated;
 pub(crate) mod root;
 pub(crate) mod routing_group;
 pub(crate) mod shadow;
+pub(crate) mod shard_split;
 pub(crate) mod slow_warm_up;
 pub(crate) mod staging;
 #[cfg(test)]
@@ -69,7 +70,7 @@ use crate::reply::Reply;
 use crate::request::{OwnedRequest, Routing};
 use crate::upstream::Upstream;
 use crate::worker::arena::{Arena, Id};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Domain, Plan};
 
 /// Where a request goes.
 #[derive(Debug, Clone)]
@@ -104,6 +105,11 @@ pub(crate) trait RouteHandle {
 
     /// Tells whom the request may reach, first choice first.
     fn destinations(&self, request: Routing<'_>, into: &mut Plan);
+
+    /// Which of its children a hash chooses, if this is one.
+    fn chosen(&self, _key: &[u8]) -> Option<usize> {
+        None
+    }
 }
 
 /// A handle in use.

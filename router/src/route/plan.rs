@@ -14,7 +14,14 @@ pub(crate) struct Plan {
     /// What hashes look at instead of the key.
     hashed: Option<Vec<u8>>,
     servers: Vec<Arc<Destination>>,
+    /// The first server's failure domain.
+    domain: Option<Domain>,
+    /// Where a bucket stands for the key: which, and of which keyspace.
+    bucket: Option<(u32, String)>,
 }
+
+/// What servers have in common that fail together: a rack, a power supply.
+pub(crate) type Domain = Arc<str>;
 
 impl Plan {
     /// A handle, what it does with this request, and whom it asks.
@@ -48,6 +55,30 @@ impl Plan {
         if !self.servers.contains(destination) {
             self.servers.push(Arc::clone(destination));
         }
+    }
+
+    /// The failure domain of the server just told of.
+    pub(crate) fn in_domain(&mut self, domain: Option<&Domain>) {
+        if self.servers.len() == 1 {
+            self.domain = domain.cloned();
+        }
+    }
+
+    /// The key is hashed by its bucket.
+    pub(crate) fn bucket(&mut self, bucket: u32, keyspace: &str) {
+        self.bucket.get_or_insert_with(|| (bucket, keyspace.to_owned()));
+    }
+
+    /// The failure domain of the first server.
+    pub(crate) fn domain(&self) -> Option<&Domain> {
+        self.domain.as_ref()
+    }
+
+    /// The bucket and the keyspace by which the key is hashed, if it is by one.
+    pub(crate) fn bucketed(&self) -> Option<(u32, &str)> {
+        self.bucket
+            .as_ref()
+            .map(|(bucket, keyspace)| (*bucket, &**keyspace))
     }
 
     fn line(&mut self, what: impl std::fmt::Display) {

@@ -1,8 +1,9 @@
 //! PoolRoute: a pool's servers, each owning its share of the keys. Its settings wrap the servers one by one
 //! (`max_outstanding`, `slow_warmup`, `shadows`) or all of them (`rates`), as the handles of those names do.
 
-use super::{Blueprint, hash, null, outstanding_limit, rate_limit, shadow, slow_warm_up};
+use super::{Blueprint, hash, null, outstanding_limit, rate_limit, shadow, shard_split, slow_warm_up};
 use crate::config::check::{Checker, ConfigError, Node, Pool};
+use hash::bucket::Buckets;
 use hash::{HashSettings, chooser};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
@@ -23,31 +24,33 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
             "rates",
             "max_outstanding",
             "slow_warmup",
-        ],
-        &[
             "shard_splits",
             "split_shard_fanout",
             "bucketize",
             "total_buckets",
-            "bucketization_keyspace",
             "total_buckets_by_prefix",
-            "distribution_enabled",
+            "bucketization_keyspace",
+            // mcrouter does not read it either.
+            "protocol",
         ],
+        &["axonlog", "distribution_enabled", "useBucketHashSelector"],
     )?;
     let pool = checker.pool(&node.need("pool")?)?;
     let hash = node.get("hash");
     let pool = wrapped(node, checker, pool)?;
+    let buckets = Buckets::read(node)?;
     let placed = match hash.as_ref().and_then(|hash| Some((hash, chooser(hash)?))) {
         Some((hash, over)) => over(hash, pool.blueprints(), checker)?,
         None => {
             let settings = hash.map(|hash| HashSettings::read(&hash)).transpose()?;
-            checker.place(node, &pool, settings)?
+            checker.place_in_buckets(node, &pool, settings, buckets)?
         }
     };
-    match node.get("rates") {
-        Some(rates) => rate_limit::blueprint(placed, null::blueprint(), &rates),
-        None => Ok(placed),
-    }
+    let placed = match node.get("rates") {
+        Some(rates) => rate_limit::blueprint(placed, null::blueprint(), &rates)?,
+        None => placed,
+    };
+    shard_split::around(placed, node, checker)
 }
 
 /// The pool with what this route puts around each of its servers.

@@ -1,18 +1,19 @@
-//! RoutingGroupRoute: a child per group of operations: get, update, delete, arithmetic.
+//! RoutingGroupRoute: a child per group of operations: `get_like`, `update_like`, `delete_like`, `arithmetic_like`.
 
 use super::{Blueprint, operation};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::request::Op;
 
-/// mcrouter's groups. `touch` is in none of them.
+/// mcrouter's groups, which files call `get_like` and so on; without the `_like` they are understood too. `touch` is in
+/// none of them.
 const GROUPS: [(&str, &[Op]); 4] = [
-    ("get", &[Op::Get, Op::Gets, Op::Gat, Op::Gats]),
+    ("get_like", &[Op::Get, Op::Gets, Op::Gat, Op::Gats]),
     (
-        "update",
+        "update_like",
         &[Op::Set, Op::Add, Op::Replace, Op::Append, Op::Prepend, Op::Cas],
     ),
-    ("delete", &[Op::Delete]),
-    ("arithmetic", &[Op::Incr, Op::Decr]),
+    ("delete_like", &[Op::Delete]),
+    ("arithmetic_like", &[Op::Incr, Op::Decr]),
 ];
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
@@ -24,7 +25,8 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
     let mut by_op: operation::ByOp = std::array::from_fn(|_| None);
     if let Some(policies) = node.get("routing_group_policies") {
         for (name, route) in policies.entries()? {
-            let Some((_, ops)) = GROUPS.iter().find(|(group, _)| *group == name) else {
+            let is = |group: &str| group == name || group.strip_suffix("_like") == Some(name);
+            let Some((_, ops)) = GROUPS.iter().find(|(group, _)| is(group)) else {
                 return Err(route.unknown("group of operations", name, &GROUPS.map(|(group, _)| group)));
             };
             let child = checker.route(&route)?;
@@ -44,7 +46,7 @@ mod tests {
     fn operations_go_by_their_group() {
         let tree = tree(
             r#"{"type": "RoutingGroupRoute", "default_policy": "ErrorRoute|other",
-                "routing_group_policies": {"get": "PoolRoute|A", "update": "PoolRoute|B", "delete": "NullRoute"}}"#,
+                "routing_group_policies": {"get_like": "PoolRoute|A", "update": "PoolRoute|B", "delete_like": "NullRoute"}}"#,
         );
         for (line, goes) in [
             ("get k~", "a"),

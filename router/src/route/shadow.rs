@@ -86,16 +86,21 @@ pub(crate) fn read(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Vec<Sha
 }
 
 fn read_one(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Shadow, ConfigError> {
-    node.only_supported(
-        &[
-            "target",
-            "index_range",
-            "key_fraction_range",
-            "keys_to_shadow",
-            "requests_fraction",
-        ],
-        &["key_fraction_range_rv"],
-    )?;
+    node.only(&[
+        "target",
+        "index_range",
+        "key_fraction_range",
+        "keys_to_shadow",
+        "requests_fraction",
+        // Names of runtime variables: what they say stands in their places by now.
+        "index_range_rv",
+        "key_fraction_range_rv",
+    ])?;
+    for name in ["index_range_rv", "key_fraction_range_rv"] {
+        if let Some(variable) = node.get(name) {
+            variable.string()?;
+        }
+    }
     let mut select = Select {
         keys: (0.0, 1.0),
         listed: Vec::new(),

@@ -276,11 +276,10 @@ impl Stage<'_> {
 
 fn reply(said: &str, expect: Expect) -> Reply {
     let gets = crate::pool::GetErrors::Miss;
-    if said == "timeout" {
-        return Reply::Failed {
-            error: UpstreamError::Timeout,
-            gets,
-        };
+    for error in [UpstreamError::Timeout, UpstreamError::Tko] {
+        if said == error.name() {
+            return Reply::Failed { error, gets };
+        }
     }
     // For routes that choose at random whom to ask what.
     let said = match (said, expect) {

@@ -86,13 +86,17 @@ pub(crate) fn general(shared: &Shared) -> Stats {
         let replies = shared.registry.since_reset(|worker| worker.replies.get(kind));
         tell(&mut stats, format!("result_{}_count", kind.name()), replies);
     }
+    stats.extend(errors(shared));
+    stats
+}
+
+/// `stats cmd-error`: requests that failed, by what was wrong.
+pub(crate) fn errors(shared: &Shared) -> Stats {
+    let mut stats = Vec::new();
     for error in UpstreamError::ALL {
         let failures = shared.registry.since_reset(|worker| worker.failures.get(error));
-        tell(
-            &mut stats,
-            format!("result_{}_error_count", error.name()),
-            failures,
-        );
+        let name = format!("result_{}_error_count", error.name());
+        tell(&mut stats, name, failures);
     }
     stats
 }
@@ -182,6 +186,9 @@ fn fleet(stats: &mut Stats, shared: &Shared) {
     tell(stats, "coalesced_gets", sum(|w| w.coalesced.get()));
     tell(stats, "background_dropped", sum(|w| w.background_dropped.get()));
     tell(stats, "failover_all", sum(|w| w.failovers.get()));
+    let (kept, redirected) = shared.settings.defaults.leases.counts();
+    tell(stats, "lease_tokens_kept", kept);
+    tell(stats, "redirected_lease_set_count", redirected);
     tell(stats, "dev_null_requests", sum(|w| w.dev_null.get()));
     tell(stats, "masked_get_errors", sum(|w| w.masked_get_errors.get()));
     tell(stats, "unreported_errors", sum(|w| w.unreported_errors.get()));
@@ -320,7 +327,12 @@ pub(crate) fn settings(shared: &Shared) -> Stats {
 
 /// The MD5 of a configuration's JSON, in hexadecimal.
 pub(crate) fn config_digest(config: &Config) -> String {
+    md5_of(&config.source.to_string())
+}
+
+/// The MD5 of a text, in hexadecimal.
+pub(crate) fn md5_of(text: &str) -> String {
     use md5::{Digest, Md5};
-    let digest = Md5::digest(config.source.to_string().as_bytes());
+    let digest = Md5::digest(text.as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::clock;
 use crate::config::Config;
-use crate::frontend::local;
+use crate::frontend::questions;
 use crate::request::Op;
 use crate::settings::Shared;
 use crate::upstream::connection::Order;
@@ -205,7 +205,7 @@ impl Worker {
                 }
                 Control::Server(name, order) => self.core.order(&name, order),
                 Control::Route(op, key, tell) => {
-                    let found = local::destinations(&self.core, op, &key);
+                    let found = questions::destinations(&self.core, op, &key);
                     // Whoever asked may have given up.
                     let _ = tell.send(found.iter().map(|server| server.name.clone()).collect());
                 }

@@ -50,8 +50,13 @@ fn what_cannot_be_served_is_one_line_and_exit_code_2() {
         ),
         (&["-p", "5000,5001"], "one port"),
         (
-            &["--sharded", "a:1", "--runtime-vars-file", "x"],
-            "configuration file itself",
+            &[
+                "--config",
+                "{\"route\": \"NullRoute\"}",
+                "--runtime-vars-file",
+                "/no/such",
+            ],
+            "/no/such: cannot read",
         ),
         (
             &["--config", "{\"route\": \"PoolRoute|A\"}"],

@@ -65,6 +65,63 @@ fn clients_that_look_for_servers_are_told_all_of_them_and_the_version_of_the_lis
 }
 
 #[test]
+fn questions_to_the_router_are_answered_among_other_keys() {
+    let nodes = Nodes::start(2);
+    let router = router(&["--sharded", &nodes.list()]);
+    let mut client = Client::of(router.addr());
+    assert_eq!(client.set("a", b"1"), "STORED");
+    assert_eq!(client.set("b", b"2"), "STORED");
+    for verb in ["get", "gets", "gat 0"] {
+        for (keys, expected) in [
+            (
+                "a __mcrouter__.pools none b",
+                vec!["a", "__mcrouter__.pools", "b"],
+            ),
+            (
+                "__mcrouter__.hostid __mcrouter__.nonsense",
+                vec!["__mcrouter__.hostid", "__mcrouter__.nonsense"],
+            ),
+            ("__mcrouter__.version", vec!["__mcrouter__.version"]),
+        ] {
+            client.send(format!("{verb} {keys}\r\n").as_bytes());
+            let values = client.values().expect("a retrieval");
+            let found: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
+            assert_eq!(found, expected, "{verb} {keys}");
+        }
+    }
+    let mut said = |question: &str| {
+        let value = client
+            .get(&format!("__mcrouter__.{question}"))
+            .expect("an answer");
+        String::from_utf8(value).expect("text")
+    };
+    for (question, expected) in [
+        ("pools", "main"),
+        ("failure_domains(main)", "\"0\""),
+        ("failure_domains(man)", "did you mean \"main\"?"),
+        ("global_params", "default-route"),
+        ("config_sources_info", "{}"),
+        ("get_bucket(k)", ""),
+        ("verbosity", ""),
+        ("verbosity(2)", "ERROR: "),
+        ("route(get)", "ERROR: expected route(OPERATION,KEY)"),
+        ("route(get,k,with,commas)", "n"),
+        (
+            "confg_age",
+            "ERROR: unknown command \"confg_age\"; did you mean \"config_age\"?",
+        ),
+        ("commands", "config_sources_info"),
+    ] {
+        assert!(
+            said(question).contains(expected),
+            "{question}: {}",
+            said(question)
+        );
+    }
+    router.shutdown();
+}
+
+#[test]
 fn a_retrieval_over_all_servers_comes_back_in_the_order_asked() {
     let nodes = Nodes::start(4);
     let router = router(&["--sharded", &nodes.list()]);

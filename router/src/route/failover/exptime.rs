@@ -15,7 +15,7 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         .into_iter()
         .chain(super::KEYS)
         .collect();
-    node.only_supported(&known, &["enable_lease_pairing"])?;
+    node.only(&known)?;
     let normal = checker.route(&node.need("normal")?)?;
     let mut gutter = Vec::new();
     if let Some(failover) = node.get("failover") {
@@ -31,7 +31,7 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         _ => modify_exptime::blueprint(child, change),
     });
     let children: Vec<Blueprint> = [normal].into_iter().chain(gutter).collect();
-    let settings = Settings::read(node, children.len())?;
+    let settings = Settings::read(node, children.len(), checker)?;
     Ok(blueprint(children, settings))
 }
 

@@ -6,6 +6,7 @@
 
 mod errors;
 mod exptime;
+mod lease;
 mod limit;
 mod policy;
 
@@ -13,7 +14,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, null};
+use super::{Answer, Blueprint, Domain, Handle, Plan, RouteHandle, Routed, Servers, null};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::reply::Reply;
@@ -21,15 +22,18 @@ use crate::request::{OwnedRequest, Routing};
 use crate::upstream::error::UpstreamError;
 use errors::FailoverErrors;
 pub(crate) use exptime::parse as parse_with_exptime;
+pub(crate) use lease::Leases;
+use lease::Pairing;
 use limit::FailoverLimit;
 use policy::Policy;
 
 /// Keys that all failovers have.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "failover_errors",
     "failover_policy",
     "failover_limit",
     "failover_tag",
+    "enable_lease_pairing",
     "hash",
     "tags",
 ];
@@ -42,6 +46,8 @@ struct Settings {
     limit: Option<FailoverLimit>,
     /// Requests that fail over say so by `:failover=1` behind keys with a hash stop.
     tag: bool,
+    /// Who won a lease stores where it was won.
+    pairing: Option<Pairing>,
 }
 
 impl Settings {
@@ -51,10 +57,11 @@ impl Settings {
             policy: Policy::in_order(),
             limit: None,
             tag: false,
+            pairing: None,
         }
     }
 
-    fn read(node: &Node<'_>, children: usize) -> Result<Self, ConfigError> {
+    fn read(node: &Node<'_>, children: usize, checker: &Checker<'_>) -> Result<Self, ConfigError> {
         let mut settings = Self::plain();
         if let Some(listed) = node.get("failover_errors") {
             settings.errors = FailoverErrors::read(&listed)?;
@@ -68,6 +75,7 @@ impl Settings {
         if let Some(tag) = node.get("failover_tag") {
             settings.tag = tag.flag()?;
         }
+        settings.pairing = Pairing::read(node, children, checker)?;
         Ok(settings)
     }
 }
@@ -77,9 +85,9 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         return Ok(in_turn(checker.children(node)?));
     }
     let known: Vec<&str> = ["type", "name", "children"].into_iter().chain(KEYS).collect();
-    node.only_supported(&known, &["enable_lease_pairing"])?;
+    node.only(&known)?;
     let children = checker.children(node)?;
-    let settings = Settings::read(node, children.len())?;
+    let settings = Settings::read(node, children.len(), checker)?;
     Ok(blueprint(children, settings))
 }
 
@@ -89,7 +97,7 @@ pub(crate) fn parse_salted(node: &Node<'_>, checker: &mut Checker<'_>) -> Result
         .into_iter()
         .chain(KEYS)
         .collect();
-    node.only_supported(&known, &["shadows", "shadow_policy", "enable_lease_pairing"])?;
+    node.only_supported(&known, &["shadows", "shadow_policy"])?;
     let pool = checker.pool(&node.need("pool")?)?;
     let hash = match node.get("hash") {
         Some(hash) => Some(super::hash::HashSettings::read(&hash)?),
@@ -97,7 +105,7 @@ pub(crate) fn parse_salted(node: &Node<'_>, checker: &mut Checker<'_>) -> Result
     };
     let placed = checker.place(node, &pool, hash)?;
     let children: Vec<Blueprint> = [placed].into_iter().chain(pool.blueprints()).collect();
-    let settings = Settings::read(node, children.len())?;
+    let settings = Settings::read(node, children.len(), checker)?;
     Ok(blueprint(children, settings))
 }
 
@@ -121,8 +129,12 @@ fn blueprint(children: Vec<Blueprint>, settings: Settings) -> Blueprint {
 }
 
 /// The children in turn, as the settings of `node` say.
-pub(crate) fn over(children: Vec<Blueprint>, node: &Node<'_>) -> Result<Blueprint, ConfigError> {
-    let settings = Settings::read(node, children.len())?;
+pub(crate) fn over(
+    children: Vec<Blueprint>,
+    node: &Node<'_>,
+    checker: &Checker<'_>,
+) -> Result<Blueprint, ConfigError> {
+    let settings = Settings::read(node, children.len(), checker)?;
     Ok(blueprint(children, settings))
 }
 
@@ -150,32 +162,69 @@ impl FailoverRoute {
 
     /// Whether one more request may go on after `reply`. What nobody was sent costs nothing.
     fn within_limit(&self, reply: &Reply) -> bool {
-        let unsent = matches!(
-            reply,
-            Reply::Failed {
-                error: UpstreamError::Tko | UpstreamError::Connect,
-                ..
-            }
-        );
-        unsent || self.settings.limit.as_ref().is_none_or(FailoverLimit::allows)
+        unsent(reply) || self.settings.limit.as_ref().is_none_or(FailoverLimit::allows)
     }
 
-    async fn ask(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Reply {
+    /// The failure domain of the server that a child would ask.
+    fn domain_of(&self, child: usize, request: &OwnedRequest) -> Option<Domain> {
+        let routing = Routing {
+            op: request.op,
+            key: &request.key,
+        };
+        let mut plan = Plan::default();
+        plan.hashing(&request.hashed, |plan| {
+            self.children[child].destinations(routing, plan);
+        });
+        plan.domain().cloned()
+    }
+
+    /// With leases paired: what was won from another child than the first goes back there.
+    async fn paired(self: Rc<Self>, pairing: Pairing, request: Rc<OwnedRequest>, caller: Caller) -> Reply {
+        if let Some(token) = request.lease_spent() {
+            let (child, request) = match pairing.redeem(token) {
+                Some((child, token)) => (child, request.with_cas_compared(token).map_or(request, Rc::new)),
+                // Won from the first child, or too long ago: no other child knows this token.
+                None => (0, request),
+            };
+            return Rc::clone(&self.children[child]).call(request, caller).await;
+        }
+        let asks = request.asks_for_a_lease();
+        let (child, reply) = self.ask(request, caller).await;
+        match reply.lease_won().filter(|_| asks) {
+            Some(token) if child > 0 || Leases::looks_like_ours(token) => {
+                reply.with_cas(pairing.keep(child, token))
+            }
+            _ => reply,
+        }
+    }
+
+    /// The reply, and which child gave it.
+    async fn ask(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> (usize, Reply) {
         if let Some(limit) = &self.settings.limit {
             limit.request();
         }
         let group = request.op.group();
-        let order = self.settings.policy.order(&request.hashed, &self.failures);
+        let policy = &self.settings.policy;
+        let chosen = self.children[0].chosen(&request.hashed);
+        let mut turns = policy.turns(&request.hashed, &self.failures, chosen);
         let mut asked = Rc::clone(&request);
         let mut errors = 0;
-        let mut last: Option<Reply> = None;
-        for (turn, child) in order.into_iter().enumerate() {
-            if let Some(failed) = &last {
-                if errors >= self.settings.policy.max_error_tries() || !self.within_limit(failed) {
-                    break;
-                }
+        let mut last: Option<(usize, Reply)> = None;
+        let mut failed_domains: Vec<Domain> = Vec::new();
+        loop {
+            if let Some((_, failed)) = &last
+                && (errors >= policy.max_error_tries() || !self.within_limit(failed))
+            {
+                break;
+            }
+            let shunned = |child: usize| {
+                let domain = || self.domain_of(child, &request);
+                !failed_domains.is_empty() && domain().is_some_and(|domain| failed_domains.contains(&domain))
+            };
+            let Some(child) = turns.next(shunned) else { break };
+            if last.is_some() {
                 caller.count_failover();
-                if turn == 1 && self.settings.tag {
+                if self.settings.tag {
                     asked = tagged(&request).unwrap_or(asked);
                 }
             }
@@ -183,17 +232,28 @@ impl FailoverRoute {
             let reply = handle.call(Rc::clone(&asked), caller.clone()).await;
             self.remember(child, &reply);
             if !self.settings.errors.next_after(&reply, group) {
-                return if Rc::ptr_eq(&asked, &request) {
-                    reply
-                } else {
-                    reply.naming(&request)
-                };
+                let renamed = !Rc::ptr_eq(&asked, &request);
+                return (child, if renamed { reply.naming(&request) } else { reply });
             }
-            errors += usize::from(self.settings.policy.counts(&reply));
-            last = Some(reply);
+            if policy.failure_domains && unsent(&reply) {
+                failed_domains.extend(self.domain_of(child, &request));
+            }
+            errors += usize::from(policy.counts(&reply));
+            last = Some((child, reply));
         }
-        last.unwrap_or_else(|| Reply::nothing(&request))
+        last.unwrap_or_else(|| (0, Reply::nothing(&request)))
     }
+}
+
+/// Whether nobody was sent anything: the server is out of use, or does not let itself be connected to.
+const fn unsent(reply: &Reply) -> bool {
+    matches!(
+        reply,
+        Reply::Failed {
+            error: UpstreamError::Tko | UpstreamError::Connect,
+            ..
+        }
+    )
 }
 
 /// The request with a mark behind its hash stop, where it has one and room.
@@ -225,13 +285,18 @@ impl RouteHandle for FailoverRoute {
     }
 
     fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
-        Box::pin(self.ask(request, caller))
+        match self.settings.pairing.clone() {
+            Some(pairing) => Box::pin(self.paired(pairing, request, caller)),
+            None => Box::pin(async move { self.ask(request, caller).await.1 }),
+        }
     }
 
     fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
         into.handle("FailoverRoute: in turn, until one does not fail", |into| {
             let hashed = into.hashed(request.key);
-            for child in self.settings.policy.order(&hashed, &self.failures) {
+            let chosen = self.children[0].chosen(&hashed);
+            let mut turns = self.settings.policy.turns(&hashed, &self.failures, chosen);
+            while let Some(child) = turns.next(|_| false) {
                 self.children[child].destinations(request, into);
             }
         });
@@ -240,7 +305,7 @@ impl RouteHandle for FailoverRoute {
 
 #[cfg(test)]
 mod tests {
-    use crate::route::testing::tree;
+    use crate::route::testing::{Recording, tree};
 
     fn replicas(settings: &str) -> String {
         format!(r#"{{"type": "FailoverRoute", "children": "Pool|R"{settings}}}"#)
@@ -325,6 +390,52 @@ mod tests {
             tree.play("get a|#|b~", &says),
             "x: get a|#|b~\ny: get a|#|b:failover=1~\n=> VALUE a|#|b 0 1~x~END~"
         );
+    }
+
+    #[test]
+    fn what_fails_together_is_asked_last() {
+        let policy = r#"{"type": "DeterministicOrderPolicy", "max_tries": 4, "max_error_tries": 4,
+                         "enable_failure_domains": true}"#;
+        let tree = Recording::of(&format!(
+            r#"{{"pools": {{"D": {{"servers": ["x=h:1", "y=h:2", "z=h:3", "v=h:4"],
+                                   "failure_domains": [1, 1, "rack", 0]}}}},
+                 "route": {{"type": "FailoverRoute", "children": "Pool|D", "failover_policy": {policy}}}}}"#
+        ));
+        let down: [(&str, &[&str]); 4] = ["x", "y", "z", "v"].map(|name| (name, &["tko"][..]));
+        let slow: [(&str, &[&str]); 4] = ["x", "y", "z", "v"].map(|name| (name, &["timeout"][..]));
+        let orders = |says: &[(&str, &[&str])]| -> std::collections::HashSet<String> {
+            (0..60)
+                .map(|key| asked(&tree.play(&format!("get k{key}~"), says)))
+                .collect()
+        };
+        assert_eq!(
+            orders(&down),
+            ["xzvy", "xvzy"].map(str::to_owned).into(),
+            "y shares its domain with x"
+        );
+        assert_eq!(orders(&slow).len(), 6, "a timeout says nothing of others");
+    }
+
+    #[test]
+    fn what_the_first_childs_hash_chose_is_not_asked_again() {
+        let policy = |more: &str| {
+            format!(
+                r#"{{"type": "SaltedFailoverRoute", "pool": "R", "failover_policy":
+                     {{"type": "DeterministicOrderPolicy", "max_tries": 4, "max_error_tries": 4{more}}}}}"#
+            )
+        };
+        for key in 0..20 {
+            let mut order = asked(&tree(&policy("")).play(&format!("get k{key}~"), &DOWN));
+            assert_eq!(order.len(), 3, "{order}");
+            assert!(
+                ["x", "y", "z"].iter().all(|server| order.contains(server)),
+                "{order}"
+            );
+            order = asked(
+                &tree(&policy(r#", "ignore_normal_reply_index": true"#)).play(&format!("get k{key}~"), &DOWN),
+            );
+            assert_eq!(order.len(), 4, "{order}");
+        }
     }
 
     #[test]

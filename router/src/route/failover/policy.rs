@@ -19,6 +19,10 @@ pub(super) struct Policy {
     /// Failures after which it gives up; TKO, and those excluded, do not count.
     max_error_tries: usize,
     excluded: Listed,
+    /// What is not asked fails together with one that could not be asked.
+    pub failure_domains: bool,
+    /// The child that a hash below the first one chose may be asked again.
+    again: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ impl Policy {
             max_tries: usize::MAX,
             max_error_tries: usize::MAX,
             excluded: Listed::none(),
+            failure_domains: false,
+            again: false,
         }
     }
 
@@ -68,17 +74,18 @@ impl Policy {
                 policy.max_tries = needed("max_tries", max_tries)?;
             }
             "DeterministicOrderPolicy" => {
-                node.only_supported(
-                    &[
-                        "type",
-                        "max_tries",
-                        "max_error_tries",
-                        "exclude_errors",
-                        "ignore_normal_reply_index",
-                        "hash",
-                    ],
-                    &["enable_failure_domains"],
-                )?;
+                node.only(&[
+                    "type",
+                    "max_tries",
+                    "max_error_tries",
+                    "exclude_errors",
+                    "ignore_normal_reply_index",
+                    "enable_failure_domains",
+                    "hash",
+                ])?;
+                let flag = |name| node.get(name).map_or(Ok(false), |flag| flag.flag());
+                policy.failure_domains = flag("enable_failure_domains")?;
+                policy.again = flag("ignore_normal_reply_index")?;
                 policy.max_tries = needed("max_tries", max_tries)?;
                 policy.max_error_tries = needed("max_error_tries", max_error_tries)?;
                 let settings = match handle.get("hash").or_else(|| node.get("hash")) {
@@ -129,14 +136,32 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Whom to ask for this key, in order; `failures` are those in a row, per child.
-    pub(super) fn order(&self, key: &[u8], failures: &[Cell<u32>]) -> Vec<usize> {
+    /// Whom to ask for this key, in turn; `failures` are those in a row, per child, and `chosen` is what a hash under the
+    /// first child chose among the servers that are the others.
+    pub(super) fn turns<'t>(
+        &'t self,
+        key: &'t [u8],
+        failures: &[Cell<u32>],
+        chosen: Option<usize>,
+    ) -> Turns<'t> {
         let count = failures.len();
         let mut order: Vec<usize> = (0..count).collect();
         match &self.order {
             Order::Listed => {}
             Order::LeastFailures => order[1..].sort_by_key(|index| failures[*index].get()),
-            Order::Deterministic(placement) => order = salted(placement, key, count.min(self.max_tries)),
+            Order::Deterministic(placement) => {
+                let chosen = chosen.filter(|_| !self.again).map(|place| place + 1);
+                return Turns {
+                    left: self.max_tries.min(count),
+                    order: Rest::Salted(Salted {
+                        placement,
+                        key,
+                        salt: FIRST_SALT,
+                        asked: Vec::new(),
+                        passed_by: chosen.filter(|child| *child < count),
+                    }),
+                };
+            }
             Order::Rendezvous(tags) => {
                 let score = |index: &usize| {
                     let tag = tags.get(index - 1).map_or("", String::as_str);
@@ -145,8 +170,10 @@ impl Policy {
                 order[1..].sort_by_key(|index| std::cmp::Reverse(score(index)));
             }
         }
-        order.truncate(self.max_tries);
-        order
+        Turns {
+            left: self.max_tries,
+            order: Rest::Listed(order.into_iter()),
+        }
     }
 
     /// Whether a reply is an error that counts against `max_error_tries`.
@@ -166,22 +193,63 @@ impl Policy {
     }
 }
 
-/// Salts that are tried to find a child not asked yet.
-const SALTS_MAX: u32 = 100;
+/// The children in the order in which they are asked.
+pub(super) struct Turns<'t> {
+    left: usize,
+    order: Rest<'t>,
+}
+
+enum Rest<'t> {
+    Listed(std::vec::IntoIter<usize>),
+    Salted(Salted<'t>),
+}
 
 /// The first child, then those that the key's hash names with the salts 2, 3, …, each once.
-fn salted(placement: &Placement, key: &[u8], count: usize) -> Vec<usize> {
-    let mut order = vec![0];
-    let mut salts = 2..2 + SALTS_MAX;
-    while order.len() < count {
-        let Some(salt) = salts.next() else { break };
-        let salted = [hashed_part(key), salt.to_string().as_bytes()].concat();
-        let index = placement.owner_of_part(&salted);
-        if !order.contains(&index) {
-            order.push(index);
+struct Salted<'t> {
+    placement: &'t Placement,
+    key: &'t [u8],
+    salt: u32,
+    asked: Vec<usize>,
+    /// What has been asked by way of the first child.
+    passed_by: Option<usize>,
+}
+
+/// mcrouter's: the key itself is for the first child.
+const FIRST_SALT: u32 = 2;
+/// Salts that are tried to find one more child.
+const SALTS_MAX: u32 = 100;
+/// Of these so many that look for a child of another failure domain: when all have failed, any child will do.
+const SALTS_FOR_A_DOMAIN: u32 = 75;
+
+impl Turns<'_> {
+    /// The next child; one that `shunned` says is taken only if no other is found.
+    pub(super) fn next(&mut self, mut shunned: impl FnMut(usize) -> bool) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.order {
+            Rest::Listed(order) => order.next(),
+            Rest::Salted(salted) => salted.next(&mut shunned),
         }
     }
-    order
+}
+
+impl Salted<'_> {
+    fn next(&mut self, shunned: &mut dyn FnMut(usize) -> bool) -> Option<usize> {
+        if self.asked.is_empty() {
+            self.asked.push(0);
+            return Some(0);
+        }
+        for attempt in 0..SALTS_MAX {
+            let salted = [hashed_part(self.key), self.salt.to_string().as_bytes()].concat();
+            self.salt += 1;
+            let child = self.placement.owner_of_part(&salted);
+            let known = self.asked.contains(&child) || self.passed_by == Some(child);
+            if !known && (attempt >= SALTS_FOR_A_DOMAIN || !shunned(child)) {
+                self.asked.push(child);
+                return Some(child);
+            }
+        }
+        None
+    }
 }
 
 /// Whether a child failed, for the count of failures in a row.
