@@ -97,6 +97,7 @@ fn second(t: f64, event_at: f64) -> Second {
             offered: 4000,
             ..Totals::default()
         },
+        backend_capacity: Some(1000.0),
         ..Second::default()
     }
 }

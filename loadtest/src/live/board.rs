@@ -31,7 +31,7 @@ pub struct Facts {
     pub seed: u64,
     pub started_unix_seconds: u64,
     pub planned_seconds: Option<f64>,
-    /// Reads per second the backing store can answer; `None` when unlimited.
+    /// Reads per second the backing store can answer, as things stand; `None` when unlimited.
     pub capacity: Option<f64>,
     pub phases: Vec<String>,
     /// Buttons of the page.
@@ -170,6 +170,7 @@ impl Board {
         }
         let lowest = self.lowest.unwrap_or(f64::INFINITY);
         self.lowest = second.row.hit_rate.map(|rate| rate.min(lowest)).or(self.lowest);
+        self.facts.capacity = second.backend_capacity;
         self.rows.push_back(second.row.clone());
         if self.rows.len() > ROWS_MAX {
             self.rows.pop_front();
@@ -249,6 +250,7 @@ impl Board {
             "events": second.events,
             "next": second.next,
             "totals": second.totals,
+            "capacity": self.facts.capacity,
             "lag_p99_us": second.lag_p99_us,
             "run_done": self.progress.run_done,
             "held": self.progress.held,
@@ -286,6 +288,27 @@ mod tests {
             }],
             ..Second::default()
         }))
+    }
+
+    #[test]
+    fn a_backing_store_that_an_event_made_small_is_told_with_its_limit() {
+        let mut board = Board::new(Facts::default());
+        let mut overloaded = Second {
+            row: Row {
+                seconds: 1.0,
+                backend_rate: 400.0,
+                backend_queue: 50,
+                ..Row::default()
+            },
+            ..Second::default()
+        };
+        board.take(Update::Second(Box::new(overloaded.clone())));
+        assert_ne!(board.status().word, "OVERLOADED");
+        overloaded.row.t = 1.0;
+        overloaded.backend_capacity = Some(300.0);
+        board.take(Update::Second(Box::new(overloaded)));
+        assert_eq!(board.status().word, "OVERLOADED");
+        assert_eq!(board.now(false)["capacity"], 300.0);
     }
 
     #[test]

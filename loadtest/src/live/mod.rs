@@ -63,6 +63,8 @@ pub struct Progress {
     /// Queries per second at the backing store, and how many wait.
     pub backend_rate: f64,
     pub backend_queue: u64,
+    /// How many it can answer a second, as things stand; `None` when unlimited.
+    pub backend_capacity: Option<f64>,
     pub p99: Option<Duration>,
     /// Since the start of the run.
     pub errors: u64,

@@ -26,6 +26,8 @@ pub struct Second {
     /// The event the timeline waits for.
     pub next: Option<NextEvent>,
     pub totals: Totals,
+    /// Reads per second the backing store can answer now; `None` when unlimited. An event may have changed it.
+    pub backend_capacity: Option<f64>,
     /// Schedule lag since the start, µs: beyond 10 ms the figures are the generator's, not the cluster's.
     pub lag_p99_us: u64,
 }

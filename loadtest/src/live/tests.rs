@@ -22,6 +22,7 @@ fn progress(seconds: f64) -> Progress {
         hit_rate_warm: Some(0.866),
         hit_rate_predicted: Some(0.826),
         backend_rate: 706.0,
+        backend_capacity: Some(4_000.0),
         p99: Some(Duration::from_micros(1_900)),
         nodes_up: 5,
         nodes: 5,
@@ -99,7 +100,7 @@ fn the_frame_says_whether_all_is_well_and_which_node_is_not() {
         items: 5140,
         ..NodeNow::default()
     };
-    let mut shown = Shown::new(&stage());
+    let mut shown = Shown::default();
     shown.take(Update::Second(Box::new(Second {
         row: Row {
             t: 61.0,
@@ -132,7 +133,7 @@ fn the_frame_says_whether_all_is_well_and_which_node_is_not() {
 
 #[test]
 fn a_small_terminal_keeps_the_state_the_figures_and_the_keys() {
-    let mut shown = Shown::new(&stage());
+    let mut shown = Shown::default();
     let nodes = (1..=9).map(|n| NodeNow {
         node: format!("node{n}"),
         up: true,

@@ -36,6 +36,7 @@ impl Run<'_> {
             hit_rate_warm: self.warm,
             backend_rate: last.map_or(0.0, |row| row.backend_rate),
             backend_queue: core.backend_queue(),
+            backend_capacity: core.backend_capacity(),
             p99: last.map(|row| Duration::from_micros(row.p99_us)),
             errors: totals.errors,
             dropped: totals.dropped,

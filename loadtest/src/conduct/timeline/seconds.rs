@@ -41,6 +41,7 @@ impl Run<'_> {
             events: self.fired.iter().map(|fired| event(&fired.card)).collect(),
             next: self.next_event(),
             totals: *core.recorder.totals(),
+            backend_capacity: core.backend_capacity(),
             lag_p99_us: core.recorder.lag_p99_us(),
         }
     }

@@ -1,7 +1,7 @@
 //! The lines of the terminal view: the state in words, the figures, the nodes.
 
 use super::bars::{bar, latest, sparkline};
-use super::{Line, Look, Shown, Stage, label, latency};
+use super::{Line, Look, Shown, label, latency};
 use crate::live::status::Tone;
 use crate::measure::outcome::ratio;
 use crate::report::number::{self, count, percent, short_count};
@@ -42,15 +42,10 @@ impl Shown {
         lines
     }
 
-    pub(super) fn figures(&self, stage: &Stage) -> Vec<Line> {
+    pub(super) fn figures(&self) -> Vec<Line> {
         let mut lines = vec![self.hit_rate()];
         lines.extend(self.predicted());
-        lines.extend([
-            self.backend(stage),
-            self.requests(),
-            self.latency(),
-            self.cluster(),
-        ]);
+        lines.extend([self.backend(), self.requests(), self.latency(), self.cluster()]);
         lines
     }
 
@@ -141,17 +136,17 @@ impl Shown {
         ])
     }
 
-    fn backend(&self, stage: &Stage) -> Line {
+    fn backend(&self) -> Line {
         let progress = &self.progress;
         let mut line = vec![
             label("backend"),
             (Look::Plain, format!("{:<8}", short_count(progress.backend_rate))),
         ];
-        if stage.capacity > 0.0 {
-            let share = progress.backend_rate / stage.capacity;
+        if let Some(capacity) = progress.backend_capacity {
+            let share = progress.backend_rate / capacity;
             let look = if share > 0.95 { Look::Bad } else { Look::Plain };
             line.push((look, format!("{:<22}", bar(share, 20))));
-            line.push((Look::Dim, format!("of {} reads/s", short_count(stage.capacity))));
+            line.push((Look::Dim, format!("of {} reads/s", short_count(capacity))));
         } else {
             line.push((Look::Dim, "reads/s".to_owned()));
         }

@@ -7,7 +7,7 @@ mod stage;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::board::{Board, Facts};
+use super::board::Board;
 use super::{Progress, Update};
 use crate::report::number::{self, whole_time};
 
@@ -51,18 +51,6 @@ pub(super) struct Size {
 }
 
 impl Shown {
-    /// Nothing seen yet.
-    pub(super) fn new(stage: &Stage) -> Self {
-        let facts = Facts {
-            capacity: (stage.capacity > 0.0).then_some(stage.capacity),
-            ..Facts::default()
-        };
-        Self {
-            board: Board::new(facts),
-            ..Self::default()
-        }
-    }
-
     pub(super) fn take(&mut self, update: Update) {
         match update {
             Update::Progress(progress) => {
@@ -107,7 +95,7 @@ impl Shown {
             ),
         )]);
         lines.extend(self.state(width));
-        let figures = self.figures(stage);
+        let figures = self.figures();
         let nodes = self.nodes();
         let logs = self.logs.iter().map(|log| vec![(Look::Dim, log.clone())]);
         let groups = [figures, nodes, logs.collect(), keys.clone()];

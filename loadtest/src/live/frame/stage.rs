@@ -10,7 +10,6 @@ pub(in crate::live) struct Stage {
     pub(super) seed: u64,
     pub(super) phases: Vec<String>,
     pub(super) planned: Option<Duration>,
-    pub(super) capacity: f64,
     /// Each phase's part of the whole, all together 1: by time if all of them are timed, else all alike.
     shares: Vec<f64>,
     /// Where events come, 0 to 1.
@@ -34,7 +33,6 @@ impl Stage {
             seed: scenario.seed,
             phases: scenario.phases.iter().map(|phase| phase.name.clone()).collect(),
             planned: scenario.planned_time(),
-            capacity: scenario.backend.capacity,
             shares,
             ticks,
         }

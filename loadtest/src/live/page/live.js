@@ -19,12 +19,14 @@
     holder.querySelector("b").textContent = big;
     holder.querySelector("small").textContent = small;
   };
+  // A number stays on one line with its unit.
+  const glued = (text) => text.replace(/(\d) (?=(?:%|ms|s|µs|k|M|MiB|GiB|points|pp)(?![\p{L}\p{N}]))/gu, "$1\u00a0");
   const top = () => {
     const row = rows[rows.length - 1], status = done || (now && now.status);
     if (!status) return;
     one("top").className = "verdict " + status.tone;
     one("pill").textContent = status.word;
-    one("sentence").textContent = status.sentence + (done && done.report ? " Report: " + done.report : "");
+    one("sentence").textContent = glued(status.sentence) + (done && done.report ? " Report: " + done.report : "");
     one("name").textContent = facts.scenario || "loadtest";
     document.title = status.word + " · " + (facts.scenario || "loadtest");
     if (!row || !now.totals) return;
@@ -213,6 +215,7 @@
     // Listening began before the snapshot was taken: a second may come twice.
     if (rows.length && row.t <= rows[rows.length - 1].t) return;
     now = rest;
+    facts.capacity = rest.capacity;
     add(row, rest.warm, rest.nodes);
     soon();
   });

@@ -21,7 +21,7 @@ pub(super) fn draw(stage: &Stage, updates: &Receiver<Update>, hands: &Hands) {
     let terminal = Terminal::enter();
     let colours = std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let mut keys = Keys::default();
-    redraw(updates, Shown::new(stage), |shown| {
+    redraw(updates, Shown::default(), |shown| {
         let offered = hands.desk.as_ref().map_or(&[][..], Desk::offered);
         for act in keys.press(&terminal.typed(), offered) {
             carry_out(act, hands, &mut keys);
