@@ -23,8 +23,9 @@ pub(super) struct Planned {
     pub remap: Option<Remap>,
     /// The scheme's formula for the share of keys.
     pub formula: Option<f64>,
-    /// Owners before, and gets per key until the plan was made.
+    /// Owners before.
     pub owners_before: Arc<[u16]>,
+    /// Gets until the plan was made, of the keys that were looked for.
     pub gets_before: Vec<u32>,
 }
 
@@ -40,6 +41,8 @@ pub(super) struct Question {
     pub lost: Vec<u16>,
     pub owners: Arc<[u16]>,
     pub gets: Vec<u32>,
+    /// Keys that are looked for in the nodes.
+    pub sample: Vec<u32>,
     pub upcoming: Option<Upcoming>,
     pub warm: Option<f64>,
     /// Share of the gets for keys asked for once: they miss on a warm cluster too.
@@ -77,6 +80,7 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         lost,
         owners: owners_before,
         gets,
+        sample,
         upcoming,
         warm,
         lone_get,
@@ -125,7 +129,7 @@ pub(super) fn plan(prepared: &Prepared, question: Question) -> Result<Planned, R
         remap,
         formula: (old != new).then(|| cluster::predict::remapped(&old, &new)),
         owners_before,
-        gets_before: gets,
+        gets_before: sample.iter().map(|key| gets[*key as usize]).collect(),
     })
 }
 
@@ -257,14 +261,11 @@ pub(super) fn compare(
         .filter(|at| {
             let key = before.keys[*at] as usize;
             before.holders[*at].count_ones() == 1
-                && gets_now[key] > planned.gets_before[key]
+                && gets_now[key] > planned.gets_before[*at]
                 && core.is_stored(before.keys[*at])
         })
         .collect();
-    let gets: Vec<u32> = clean
-        .iter()
-        .map(|at| planned.gets_before[before.keys[*at] as usize])
-        .collect();
+    let gets: Vec<u32> = clean.iter().map(|at| planned.gets_before[*at]).collect();
     let predicted = remap_of(0..clean.len(), &gets, |n| {
         let (key, holders) = (before.keys[clean[n]] as usize, before.holders[clean[n]]);
         let holds = |owner: u16| {

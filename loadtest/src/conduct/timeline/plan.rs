@@ -118,6 +118,7 @@ impl Run<'_> {
                     .collect(),
                 owners: Arc::clone(&core.map().owners),
                 gets,
+                sample: sample.clone(),
                 upcoming: core.source().upcoming(),
                 warm: core.recorder.warm(),
                 lone_get: self.scenario.workload.lone_get,

@@ -6,8 +6,9 @@
 
 use crate::workload::arrival::Nanos;
 
-/// One key's writes.
+/// One key's writes. Packed: there are millions of them, each beside other small fields.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(Rust, packed(2))]
 pub(super) struct History {
     /// The oldest version a get that begins now may return.
     floor: u32,

@@ -64,7 +64,7 @@ struct KeyState {
     deleted: bool,
     /// A miss is being filled (closed loop only), and how many fills have ended.
     filling: bool,
-    fills: u32,
+    fills: u16,
     /// Gets sent so far.
     gets: u32,
     /// What the backing store has: as the latest request for the key said.
@@ -73,7 +73,7 @@ struct KeyState {
 }
 
 /// What is remembered of each of millions of keys is worth counting.
-const _: () = assert!(size_of::<KeyState>() <= 52);
+const _: () = assert!(size_of::<KeyState>() <= 48);
 
 impl KeyState {
     /// The oldest version a get may return; or the one it asks for, where keys carry it.
@@ -97,7 +97,7 @@ pub struct Ticket {
     version: u32,
     /// For a write: every version up to this one had ended when it began.
     settled: u32,
-    fills: u32,
+    fills: u16,
     ttl: u32,
     home: Home,
     /// The last key of its request: the request's latency is its own.
