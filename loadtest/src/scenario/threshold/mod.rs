@@ -47,6 +47,7 @@ struct Term {
 
 #[derive(Debug, Clone, PartialEq)]
 enum TermKind {
+    Flag(bool),
     Number(f64),
     Run(&'static RunMetric),
     Phase {
@@ -117,10 +118,16 @@ impl Operator {
 }
 
 impl Term {
+    /// `true` or `false`, as written.
+    fn is_flag(&self) -> bool {
+        matches!(self.kind, TermKind::Flag(_))
+    }
+
     /// `None`: something in it was not measured.
     fn value(&self, outcome: &Outcome) -> Option<f64> {
         match &self.kind {
             TermKind::Number(number) => Some(*number),
+            TermKind::Flag(flag) => Some(f64::from(*flag)),
             TermKind::Run(metric) => (metric.read)(outcome),
             TermKind::Phase { phase, metric } => metric.value(outcome, phase),
             TermKind::Latency { phase, quantile } => metric::latency(outcome, phase, *quantile),
@@ -154,7 +161,7 @@ impl Term {
     /// Names of the metrics in it that were not measured.
     fn missing(&self, outcome: &Outcome, names: &mut Vec<String>) {
         match &self.kind {
-            TermKind::Number(_) => {}
+            TermKind::Number(_) | TermKind::Flag(_) => {}
             TermKind::Run(metric) if self.value(outcome).is_none() => names.push(metric.name.to_owned()),
             TermKind::Phase { phase, metric } if self.value(outcome).is_none() => {
                 names.push(format!("{phase}.{}", metric.name));
@@ -231,10 +238,9 @@ impl Condition {
                 operator,
                 right,
             } = comparison;
-            let unit = if left.unit == Unit::Number {
-                right.unit
-            } else {
-                left.unit
+            let unit = match (left.unit, right.unit) {
+                _ if left.is_flag() || right.is_flag() => Unit::Flag,
+                (Unit::Number, unit) | (unit, _) => unit,
             };
             if let (Some(a), Some(b)) = (left.value(outcome), right.value(outcome)) {
                 passed &= operator.holds(a, b);

@@ -19,6 +19,8 @@ pub enum Unit {
     Time,
     /// A metric whose name says `seconds`: compares with bare numbers and with times.
     Seconds,
+    /// Held against `true` or `false`: told in these words.
+    Flag,
 }
 
 impl Unit {
@@ -29,7 +31,9 @@ impl Unit {
             _ if value.is_infinite() && value > 0.0 => "never".to_owned(),
             Self::Time => time_text(value),
             Self::Seconds => format!("{} s", plain(value)),
-            Self::Number => plain(value),
+            Self::Flag if value == 0.0 => "false".to_owned(),
+            Self::Flag if value == 1.0 => "true".to_owned(),
+            Self::Number | Self::Flag => plain(value),
         }
     }
 }

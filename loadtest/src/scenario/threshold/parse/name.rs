@@ -25,16 +25,16 @@ impl Parser<'_> {
             return self.call(name, span);
         }
         let constant = match name {
-            "true" => Some(1.0),
-            "false" => Some(0.0),
-            "never" => Some(f64::INFINITY),
+            "true" => Some(TermKind::Flag(true)),
+            "false" => Some(TermKind::Flag(false)),
+            "never" => Some(TermKind::Number(f64::INFINITY)),
             _ => None,
         };
-        if let Some(value) = constant {
+        if let Some(kind) = constant {
             // `never` compares with seconds and with counts.
             return Ok(Term {
                 unit: Unit::Number,
-                kind: TermKind::Number(value),
+                kind,
             });
         }
         if PERCENTILES.iter().any(|(percentile, _)| *percentile == name) {
