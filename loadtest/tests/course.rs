@@ -3,29 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::sync::Arc;
+mod whole;
 
-use loadtest::conduct::{self, Stage};
-use loadtest::live::Silent;
+use loadtest::live::orders::Orders;
 use loadtest::measure::outcome::{Outcome, ThresholdResult};
-use loadtest::scenario::{self, Overrides, Scenario, threshold};
+use loadtest::scenario::{Scenario, threshold};
 
 const CLUSTER: &str =
     "name = \"course\"\nseed = 3\n[cluster]\nmode = \"embedded\"\nnodes = 1\nnode = { memory = \"16MiB\" }\n";
 
 fn run(toml: &str) -> (Scenario, Outcome, Vec<ThresholdResult>) {
-    let scenario = scenario::from_text("t.toml", toml, &Overrides::default())
-        .unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
-    let logs = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let (_interrupted, interrupt) = tokio::sync::watch::channel(false);
-    let stage = Stage::new(logs.path().to_owned(), Arc::new(Silent), interrupt);
-    let outcome = tokio::task::LocalSet::new()
-        .block_on(&runtime, conduct::run(&scenario, &stage))
-        .unwrap_or_else(|error| panic!("{error}"));
+    let (scenario, outcome) = whole::run(toml, Orders::none());
     let judged = threshold::judge(&scenario.thresholds, &outcome);
     (scenario, outcome, judged)
 }

@@ -2,31 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::sync::Arc;
+mod whole;
 
-use loadtest::conduct::{self, Stage};
-use loadtest::live::Silent;
 use loadtest::live::orders::{Order, Orders, desk};
 use loadtest::measure::outcome::{Outcome, Recovery};
-use loadtest::scenario::{self, Overrides};
 
 fn run(toml: &str) -> Outcome {
-    run_with(toml, Orders::none())
-}
-
-fn run_with(toml: &str, orders: Orders) -> Outcome {
-    let scenario = scenario::from_text("small.toml", toml, &Overrides::default())
-        .unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
-    let logs = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let (_interrupted, interrupt) = tokio::sync::watch::channel(false);
-    let mut stage = Stage::new(logs.path().to_owned(), Arc::new(Silent), interrupt);
-    stage.orders = orders;
-    let outcome = tokio::task::LocalSet::new().block_on(&runtime, conduct::run(&scenario, &stage));
-    outcome.unwrap_or_else(|error| panic!("{error}"))
+    whole::run(toml, Orders::none()).1
 }
 
 const WORKLOAD: &str = r#"
@@ -159,7 +141,7 @@ fn what_is_asked_for_by_hand_is_done_and_told_apart() {
     // A closed loop has no rate: that is said, and the run goes on.
     desk.take(Order::Faster).unwrap();
     let cluster = "[cluster]\nmode = \"embedded\"\nnodes = 2\nhash = \"rendezvous\"\n";
-    let outcome = run_with(&format!("name = \"hand\"\nseed = 3\n{cluster}{WORKLOAD}"), orders);
+    let outcome = whole::run(&format!("name = \"hand\"\nseed = 3\n{cluster}{WORKLOAD}"), orders).1;
     check(&outcome);
     let labels: Vec<&str> = outcome.events.iter().map(|event| event.label.as_str()).collect();
     assert_eq!(labels, ["add node node3 (by hand)"]);

@@ -1,7 +1,7 @@
 //! Copies of a key, whose route the router goes by, and what becomes of a dead node's keys.
 
-use super::{HEAD, Overrides, accepted, refused, refused_with};
-use crate::scenario::OnNodeDown;
+use super::{HEAD, accepted, refused, refused_with};
+use crate::scenario::{OnNodeDown, Overrides};
 
 #[test]
 fn copies_are_told_in_words_or_in_numbers() {
