@@ -162,6 +162,7 @@ impl Prepared {
             describe: self.describe.clone(),
             mode: mode.to_owned(),
             rate,
+            rate_at_end: rate.and(scenario.load.stages.last()).map(|stage| stage.target),
             keys: u64::from(self.lone_from),
             footprint_bytes: self.footprint_bytes,
             backend_capacity: (scenario.backend.capacity > 0.0).then_some(scenario.backend.capacity),

@@ -33,13 +33,16 @@ pub struct Dip {
 
 /// Reads the windows that follow an event (until the next one) against the warm hit rate before it.
 ///
-/// A window near the end of the series is back if it and all after it hold.
+/// A window near the end of the series is back if it and all after it hold. None is before `felt_after_seconds`: a hit rate
+/// that has not fallen yet is not back.
 #[must_use]
-pub fn dip(points: &[Point], warm: Option<f64>) -> Dip {
+pub fn dip(points: &[Point], warm: Option<f64>, felt_after_seconds: f64) -> Dip {
     let Some(warm) = warm else { return Dip::default() };
     let rates: Vec<Option<f64>> = points.iter().map(|point| point.count.rate()).collect();
     let back = |rate: &Option<f64>| rate.is_some_and(|rate| rate >= BACK * warm);
-    let first = (0..rates.len()).find(|at| rates[*at..].iter().take(HOLD).all(back));
+    let first = (0..rates.len())
+        .filter(|at| points[*at].seconds > felt_after_seconds)
+        .find(|at| rates[*at..].iter().take(HOLD).all(back));
     let until = first.map_or(points.len(), |at| at + 1);
     let lowest = rates[..until]
         .iter()
@@ -159,20 +162,33 @@ mod tests {
             ),
             (&[][..], Recovery::Unknown),
         ] {
-            assert_eq!(dip(&points(hits), Some(0.8)).recovery, expected, "{hits:?}");
+            assert_eq!(dip(&points(hits), Some(0.8), 0.0).recovery, expected, "{hits:?}");
         }
-        assert_eq!(dip(&points(&[1, 2, 3]), None).recovery, Recovery::Unknown);
+        assert_eq!(dip(&points(&[1, 2, 3]), None, 0.0).recovery, Recovery::Unknown);
     }
 
     #[test]
     fn low_debt_and_amplification_end_with_the_recovery() {
-        let dip = dip(&points(&[600, 700, 790, 790, 790, 100]), Some(0.8));
+        let dip = dip(&points(&[600, 700, 790, 790, 790, 100]), Some(0.8), 0.0);
         assert_eq!(
             (dip.low, dip.low_at_seconds, dip.windows),
             (Some(0.6), Some(1.0), 3)
         );
         assert!((dip.debt.unwrap() - 310.0).abs() < 1e-6, "{dip:?}");
         assert!((dip.amplification.unwrap() - 2.0).abs() < 1e-9, "{dip:?}");
+    }
+
+    #[test]
+    fn what_is_felt_later_is_no_recovery_before_it() {
+        let later = dip(&points(&[800, 800, 800, 300, 500, 790, 800, 800]), Some(0.8), 3.0);
+        assert_eq!((later.low, later.low_at_seconds), (Some(0.3), Some(4.0)));
+        assert_eq!(
+            later.recovery,
+            Recovery::After {
+                seconds: 6.0,
+                requests: 6000,
+            }
+        );
     }
 
     #[test]

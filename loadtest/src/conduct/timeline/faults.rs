@@ -7,7 +7,7 @@ use super::{Fired, Run};
 use crate::cluster::ClusterError;
 use crate::cluster::proxy::Passage;
 use crate::conduct::RunError;
-use crate::scenario::{Action, Cut, Direction, NodeRef};
+use crate::scenario::{Action, Cut, Direction, NodeRef, Ttl};
 use crate::workload::seed::mix;
 
 impl Run<'_> {
@@ -141,6 +141,7 @@ impl Run<'_> {
                 .collect()
         };
         self.touch(&chosen, i64::from(seconds)).await?;
+        fired.felt_after_seconds = f64::from(seconds) * (1.0 + Ttl::early(Some(ttl)));
         self.begin_epoch(fired);
         self.shell
             .with(|core, now| core.touched(&chosen, Some(seconds), now));

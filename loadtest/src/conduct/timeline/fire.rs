@@ -29,6 +29,7 @@ impl Run<'_> {
             epoch: None,
             planned: None,
             before: None,
+            felt_after_seconds: 0.0,
         };
         if action.changes_cluster() {
             self.close_last_event().await;

@@ -65,6 +65,8 @@ struct Fired {
     epoch: Option<usize>,
     planned: Option<Planned>,
     before: Option<Residency>,
+    /// Seconds until all it does has been felt: TTLs that begin now end later.
+    felt_after_seconds: f64,
 }
 
 struct Run<'a> {

@@ -107,7 +107,7 @@ impl Run<'_> {
         let Some(epoch) = fired.epoch else { return card };
         let core = self.shell.core();
         let recorder = &core.recorder;
-        let dip = dip(&recorder.points(epoch), card.warm);
+        let dip = dip(&recorder.points(epoch), card.warm, fired.felt_after_seconds);
         card.low = dip.low;
         card.low_at_seconds = dip.low_at_seconds;
         card.recovery_95 = dip.recovery;

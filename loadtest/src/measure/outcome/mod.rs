@@ -105,12 +105,28 @@ pub struct WorkloadFacts {
     pub mode: String,
     /// Offered rate per second in the open loop.
     pub rate: Option<f64>,
+    /// Where its stages take it in the end, if it has any.
+    pub rate_at_end: Option<f64>,
     /// Distinct keys of the key space.
     pub keys: u64,
     /// Sum of key and value bytes over all keys.
     pub footprint_bytes: u64,
     /// Backing store capacity, reads per second; `None` when unlimited.
     pub backend_capacity: Option<f64>,
+}
+
+/// A second of a run that ended earlier than this says little, and is not drawn.
+const DRAWN_FROM_SECONDS: f64 = 0.5;
+
+impl Outcome {
+    /// The seconds of the run as a chart draws them: without what is left of the last one.
+    #[must_use]
+    pub fn drawn_series(&self) -> &[Row] {
+        match self.series.split_last() {
+            Some((last, rest)) if last.seconds < DRAWN_FROM_SECONDS && !rest.is_empty() => rest,
+            _ => &self.series,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -176,7 +176,10 @@ impl Figure {
         match self.kind {
             Kind::Share => points(after - before),
             Kind::Seconds | Kind::Number if before.abs() > 0.0 => {
-                format!("{:+.0} %", (after / before - 1.0) * 100.0).replace('-', "−")
+                match format!("{:+.0} %", (after / before - 1.0) * 100.0).as_str() {
+                    "+0 %" | "-0 %" => "±0 %".to_owned(),
+                    moved => moved.replace('-', "−"),
+                }
             }
             Kind::Seconds | Kind::Number => String::new(),
         }
@@ -187,7 +190,9 @@ impl Figure {
     pub fn is_better(&self, baseline: Option<f64>, value: Option<f64>) -> Option<bool> {
         let (before, after) = (baseline?, value?);
         let more_is_better = self.more_is_better?;
-        (before != after).then_some((after > before) == more_is_better)
+        // What is told as no change is none.
+        let moved = before != after && !self.change(baseline, value).starts_with('±');
+        moved.then_some((after > before) == more_is_better)
     }
 }
 

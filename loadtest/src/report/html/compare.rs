@@ -133,6 +133,7 @@ fn curves(run: &Compared) -> Value {
 
 /// Every so-manieth second, when there are very many.
 fn drawn(outcome: &Outcome) -> Vec<&Row> {
-    let step = outcome.series.len().div_ceil(POINTS_MAX).max(1);
-    outcome.series.iter().step_by(step).collect()
+    let series = outcome.drawn_series();
+    let step = series.len().div_ceil(POINTS_MAX).max(1);
+    series.iter().step_by(step).collect()
 }

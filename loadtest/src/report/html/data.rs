@@ -36,7 +36,7 @@ pub(super) fn json(outcome: &Outcome) -> String {
         "capacity": outcome.workload.backend_capacity,
         "phases": phases,
         "events": events,
-        "time": columns(&outcome.series),
+        "time": columns(outcome.drawn_series()),
         "requests": columns(&outcome.request_series),
         "reasons": MissCounts::NAMES,
         "latency": latency,

@@ -64,7 +64,7 @@ fn rows(outcome: &Outcome) -> &[Row] {
     if by_requests(outcome) {
         &outcome.request_series
     } else {
-        &outcome.series
+        outcome.drawn_series()
     }
 }
 

@@ -191,6 +191,36 @@ fn the_top_names_what_failed_and_what_to_be_careful_about() {
 }
 
 #[test]
+fn theory_has_a_word_for_phases_and_tells_how_near_it_came() {
+    let mut outcome = failed();
+    let steady = &mut outcome.phases[0];
+    (steady.hit_rate, steady.hit_rate_predicted) = (Some(0.897), Some(0.905));
+    (steady.backend_peak, steady.backend_peak_predicted) = (Some(450.0), Some(416.0));
+    let row = |outcome: &Outcome, name: &str| {
+        let html = page(outcome, "");
+        let theory = html.split("Theory beside measurement").nth(1).unwrap();
+        let at = theory.find(name).unwrap_or_else(|| panic!("{name}: {theory}"));
+        theory[at..].split("</tr>").next().unwrap().to_owned()
+    };
+    let expiring = row(&outcome, ">hit rate<");
+    assert!(
+        expiring.contains("rT/(1 + rT)") && expiring.contains(">differs <small>±0.5 pp"),
+        "{expiring}"
+    );
+    let peak = row(&outcome, "busiest second");
+    assert!(
+        peak.contains(">416<") && peak.contains(">agrees <small>±15 %"),
+        "{peak}"
+    );
+    outcome.phases[0].totals.misses_by_reason.evicted = 1;
+    let full = row(&outcome, ">hit rate<");
+    assert!(
+        full.contains("of the eviction") && full.contains(">agrees <small>±2 pp"),
+        "{full}"
+    );
+}
+
+#[test]
 fn an_invalid_run_is_not_judged() {
     let mut outcome = failed();
     outcome.generator.valid = false;

@@ -106,7 +106,16 @@ fn facts(outcome: &Outcome) -> String {
 fn load(outcome: &Outcome) -> String {
     let workload = &outcome.workload;
     match (workload.rate, workload.mode.as_str()) {
-        (Some(rate), _) => format!("{}; {} requests/s, open loop", workload.describe, whole(rate)),
+        (Some(rate), _) => {
+            let stages = workload
+                .rate_at_end
+                .map_or(String::new(), |rate| format!(", in stages to {}", whole(rate)));
+            format!(
+                "{}; {} requests/s{stages}, open loop",
+                workload.describe,
+                whole(rate)
+            )
+        }
         (None, "closed") => format!("{}; as fast as it is answered", workload.describe),
         (None, _) => workload.describe.clone(),
     }

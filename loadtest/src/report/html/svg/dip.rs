@@ -16,7 +16,7 @@ pub(in crate::report::html) fn dip(outcome: &Outcome, index: usize) -> String {
     let all = if requests {
         &outcome.request_series
     } else {
-        &outcome.series
+        outcome.drawn_series()
     };
     let at = event_x(event, requests);
     let (from, to) = neighbourhood(outcome, index, requests, all);
