@@ -236,6 +236,12 @@ fn pools_have_authorities_and_certificates_of_their_own() {
             Err(told)
         }
     });
+    let ends = scrape::sum(
+        &scrape::metrics(router.admin()),
+        "router_tls_certificate_expiry_timestamp_seconds",
+        &["to=\"servers\""],
+    );
+    assert!(ends > 1.7e9, "{ends}");
     // Files of pools are looked at like those of the command line, and read when somebody says so.
     let bad = || {
         scrape::sum(

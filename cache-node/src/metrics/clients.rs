@@ -8,6 +8,7 @@ impl Register {
     pub(super) fn clients(&mut self) {
         self.traffic();
         self.doors();
+        self.certificate();
         self.watchers();
     }
 
@@ -92,6 +93,15 @@ impl Register {
             self.counters
                 .push((counter!("cache_node_tls_errors_total", "phase" => phase), value));
         }
+    }
+
+    fn certificate(&mut self) {
+        self.gauge(
+            "cache_node_tls_certificate_expiry_timestamp_seconds",
+            Some(Unit::Seconds),
+            "When the certificate that TLS clients are shown ends: the first of its chain. +Inf without TLS.",
+            |s| s.certificate_ends.map_or(f64::INFINITY, float),
+        );
     }
 
     fn watchers(&mut self) {

@@ -18,6 +18,7 @@ use crate::latency;
 use crate::node::Node;
 use crate::persist::Restored;
 use crate::store::StoreCounters;
+use crate::tls::Tls;
 use crate::watch::WatchCounts;
 use register::{Read, Register};
 
@@ -37,6 +38,7 @@ struct Sample {
     accepting: bool,
     now: u64,
     watch: WatchCounts,
+    certificate_ends: Option<u64>,
 }
 
 impl Sample {
@@ -91,6 +93,7 @@ impl Metrics {
             accepting: node.is_accepting(),
             now: node.now().0,
             watch: node.watchers.counts(),
+            certificate_ends: node.tls.as_ref().and_then(Tls::ends),
         };
         self.counters
             .iter()

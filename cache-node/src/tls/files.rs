@@ -7,6 +7,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use super::TlsError;
 use crate::config::{KeyFormat, TlsConfig};
@@ -56,6 +58,21 @@ pub(super) fn roots(config: &TlsConfig) -> Result<RootCertStore, TlsError> {
             .map_err(|error| unusable(file, format!("not fit to vouch for clients: {error}")))?;
     }
     Ok(roots)
+}
+
+/// When the first certificate of a chain ends, in seconds of Unix time; `None` if none says.
+pub(super) fn end_of(chain: &[CertificateDer<'_>]) -> Option<u64> {
+    let ends = chain.iter().filter_map(|certificate| {
+        let read = Certificate::from_der(certificate).ok()?;
+        Some(
+            read.tbs_certificate
+                .validity
+                .not_after
+                .to_unix_duration()
+                .as_secs(),
+        )
+    });
+    ends.min()
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -53,10 +53,17 @@ pub(crate) struct Tls {
     config: TlsConfig,
     /// The kinds of listeners there are.
     kinds: Vec<ClientCerts>,
-    greetings: RwLock<Vec<Arc<ServerConfig>>>,
+    greetings: RwLock<Greetings>,
     sessions: Option<Arc<Sessions>>,
     /// Second at which the files were last read.
     refreshed_at: AtomicU64,
+}
+
+/// What clients are greeted with, one for each kind of listener.
+struct Greetings {
+    configs: Vec<Arc<ServerConfig>>,
+    /// When the certificate that they are shown ends, in seconds of Unix time.
+    ends: Option<u64>,
 }
 
 impl Tls {
@@ -84,7 +91,7 @@ impl Tls {
     /// What a client of this kind is greeted with; `None` if no listener is of that kind.
     pub(crate) fn greeting(&self, kind: ClientCerts) -> Option<Arc<ServerConfig>> {
         let at = self.kinds.iter().position(|known| *known == kind)?;
-        self.greetings.read().get(at).cloned()
+        self.greetings.read().configs.get(at).cloned()
     }
 
     /// Reads the files again. New connections see the new ones, old connections keep theirs; if anything is wrong
@@ -94,6 +101,11 @@ impl Tls {
         *self.greetings.write() = greetings;
         self.refreshed_at.store(now.0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// When the certificate that clients are shown ends, in seconds of Unix time; `None` if it does not say.
+    pub(crate) fn ends(&self) -> Option<u64> {
+        self.greetings.read().ends
     }
 
     pub(crate) fn config(&self) -> &TlsConfig {
@@ -115,11 +127,12 @@ fn build(
     config: &TlsConfig,
     kinds: &[ClientCerts],
     sessions: Option<&Arc<Sessions>>,
-) -> Result<Vec<Arc<ServerConfig>>, TlsError> {
+) -> Result<Greetings, TlsError> {
     let provider = Arc::new(ciphers::provider(config.ciphers.as_deref())?);
     let identity = files::identity(config, &provider)?;
+    let ends = files::end_of(&identity.cert);
     let identity = Arc::new(SingleCertAndKey::from(identity));
-    kinds
+    let configs: Result<Vec<_>, TlsError> = kinds
         .iter()
         .map(|kind| {
             let builder = versions(config.min_version, &provider)?;
@@ -153,7 +166,11 @@ fn build(
             }
             Ok(Arc::new(greeting))
         })
-        .collect()
+        .collect();
+    Ok(Greetings {
+        configs: configs?,
+        ends,
+    })
 }
 
 type Builder = rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>;

@@ -119,6 +119,15 @@ pub(super) fn configuration(page: &mut Page, shared: &Shared) {
         "1 while certificates or keys are bad as they are now, and older ones are in use",
         u8::from(tls.last_error.lock().is_some()),
     );
+    page.metric(
+        "router_tls_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "When the certificate ends that we show: the first of its chain",
+    );
+    for (to, file, end) in shared.settings.tls.ends() {
+        let labels = [("to", to), ("file", &file.display().to_string())];
+        page.sample("router_tls_certificate_expiry_timestamp_seconds", &labels, end);
+    }
     let handshakes = shared.settings.tls.handshakes();
     page.metric(
         "router_tls_handshakes_total",

@@ -1,6 +1,6 @@
 //! Certificates and keys from their files, and what sessions are made with from these.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use super::TlsError;
 use super::unverified::Unverified;
@@ -70,6 +72,8 @@ pub(super) struct Towards {
     pub(super) verified: Option<TlsConnector>,
     /// That do not have to.
     pub(super) unverified: TlsConnector,
+    /// When the certificate that we show them ends.
+    own_ends: Option<u64>,
 }
 
 impl Towards {
@@ -90,6 +94,7 @@ impl Towards {
         Ok(Self {
             verified,
             unverified: connector(config, own.as_ref())?,
+            own_ends: own.as_ref().and_then(|(chain, _)| end_of(chain)),
         })
     }
 }
@@ -99,6 +104,8 @@ impl Towards {
 pub(super) struct Made {
     pub(super) towards: HashMap<ServerFiles, Towards>,
     pub(super) acceptor: Option<TlsAcceptor>,
+    /// The certificate that clients are shown, and when it ends.
+    shown: Option<(PathBuf, u64)>,
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -115,10 +122,12 @@ impl Made {
         let mut made = Self {
             towards: towards.collect::<Result<_, TlsError>>()?,
             acceptor: None,
+            shown: None,
         };
         if clients.taken {
             let own = identity(clients.cert.as_deref(), clients.key.as_deref())?;
             let (chain, key) = own.ok_or(TlsError::NoIdentity)?;
+            made.shown = clients.cert.clone().zip(end_of(&chain));
             let provider = provider();
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_safe_default_protocol_versions()?;
@@ -132,6 +141,21 @@ impl Made {
             made.acceptor = Some(TlsAcceptor::from(Arc::new(config)));
         }
         Ok(made)
+    }
+}
+
+impl Made {
+    /// The certificates in use: to whom they are shown, their files, and when they end in seconds of Unix time.
+    pub(super) fn ends(&self) -> BTreeSet<(&'static str, PathBuf, u64)> {
+        let shown = self
+            .shown
+            .iter()
+            .map(|(file, end)| ("clients", file.clone(), *end));
+        let towards = self.towards.iter().filter_map(|(files, towards)| {
+            let (file, end) = files.cert.as_ref().zip(towards.own_ends)?;
+            Some(("servers", file.clone(), end))
+        });
+        shown.chain(towards).collect()
     }
 }
 
@@ -193,6 +217,21 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
         roots.add(certificate).map_err(|error| unusable(path, error))?;
     }
     Ok(roots)
+}
+
+/// When the first certificate of a chain ends, in seconds of Unix time; `None` if none says.
+fn end_of(chain: &[CertificateDer<'_>]) -> Option<u64> {
+    let ends = chain.iter().filter_map(|certificate| {
+        let read = Certificate::from_der(certificate).ok()?;
+        Some(
+            read.tbs_certificate
+                .validity
+                .not_after
+                .to_unix_duration()
+                .as_secs(),
+        )
+    });
+    ends.min()
 }
 
 fn identity(chain: Option<&Path>, key: Option<&Path>) -> Result<Option<Identity>, TlsError> {

@@ -6,7 +6,7 @@ mod files;
 mod session;
 mod unverified;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -198,6 +198,11 @@ impl Tls {
                 Err(why.to_string())
             }
         }
+    }
+
+    /// The certificates in use: to whom they are shown, their files, and when they end in seconds of Unix time.
+    pub(crate) fn ends(&self) -> BTreeSet<(&'static str, PathBuf, u64)> {
+        self.0.made.load().ends()
     }
 
     /// How reading them again went.
