@@ -314,4 +314,6 @@ pub(crate) fn from_servers(options: &Options, servers: &[String]) -> Value {
 }
 
 #[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod tests;

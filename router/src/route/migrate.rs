@@ -61,12 +61,12 @@ impl Schedule {
         if op == Op::Delete {
             return match now {
                 now if now < start => Side::From,
-                now if now < start + 2 * interval => Side::Both,
+                now if now < start.saturating_add(interval.saturating_mul(2)) => Side::Both,
                 _ => Side::To,
             };
         }
         let hash = cluster::spooky64(cluster::hashed_part(key));
-        if now < start + interval + hash % interval {
+        if now < start.saturating_add(interval).saturating_add(hash % interval) {
             Side::From
         } else {
             Side::To
