@@ -1,5 +1,6 @@
 //! LatestRoute: every key to the same few children, chosen by this host, the later ones only after failures.
 
+use super::hash::only_of_chooser;
 use super::{Blueprint, failover};
 use crate::config::check::{Checker, ConfigError, Node};
 
@@ -7,30 +8,23 @@ use crate::config::check::{Checker, ConfigError, Node};
 const FAILOVER_COUNT: usize = 5;
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    known(node)?;
+    only_of_chooser(node, &KEYS, &["weights"])?;
     let children = checker.children(node)?;
     over(node, children, checker)
 }
 
-fn known(node: &Node<'_>) -> Result<(), ConfigError> {
-    if node.argument().is_some() || node.is_name() {
-        return Ok(());
-    }
-    let mut known = vec![
-        "type",
-        "name",
-        "children",
-        "failover_count",
-        "salt",
-        "thread_local_failover",
-        "failover_errors",
-        "failover_policy",
-        "failover_limit",
-    ];
-    // Where it is a hash.
-    known.extend(node.get("hash_func").map(|_| "hash_func"));
-    node.only_supported(&known, &["weights"])
-}
+/// What it knows, as a handle and as a hash.
+const KEYS: [&str; 9] = [
+    "type",
+    "name",
+    "children",
+    "failover_count",
+    "salt",
+    "thread_local_failover",
+    "failover_errors",
+    "failover_policy",
+    "failover_limit",
+];
 
 /// Over `children`, by the settings of `node`: a route, or what a `hash` is.
 pub(crate) fn over(
@@ -38,7 +32,7 @@ pub(crate) fn over(
     children: Vec<Blueprint>,
     checker: &mut Checker<'_>,
 ) -> Result<Blueprint, ConfigError> {
-    known(node)?;
+    only_of_chooser(node, &KEYS, &["weights"])?;
     let in_words = node.argument().is_some() || node.is_name();
     let (mut count, mut salt) = (FAILOVER_COUNT, String::new());
     if !in_words {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cluster::{HashKind, Placement};
 
-use super::hash::HashSettings;
+use super::hash::{HashSettings, only_of_chooser};
 use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
@@ -15,31 +15,24 @@ use crate::reply::Reply;
 use crate::request::{OwnedRequest, Routing};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
-    known(node)?;
+    only_of_chooser(node, &KEYS, &[])?;
     let children = checker.children(node)?;
     over(node, children, checker)
 }
 
-fn known(node: &Node<'_>) -> Result<(), ConfigError> {
-    if node.argument().is_some() || node.is_name() {
-        return Ok(());
-    }
-    let mut known = vec![
-        "type",
-        "name",
-        "children",
-        "salt",
-        "algorithm",
-        "load_ttl_ms",
-        "failover_count",
-        "enable_thrift_server_load",
-        // Memcached tells no load.
-        "default_server_load_percent",
-    ];
-    // Where it is a hash.
-    known.extend(node.get("hash_func").map(|_| "hash_func"));
-    node.only(&known)
-}
+/// What it knows, as a handle and as a hash.
+const KEYS: [&str; 9] = [
+    "type",
+    "name",
+    "children",
+    "salt",
+    "algorithm",
+    "load_ttl_ms",
+    "failover_count",
+    // Memcached tells no load.
+    "enable_thrift_server_load",
+    "default_server_load_percent",
+];
 
 /// Over `children`, by the settings of `node`: a route, or what a `hash` is.
 pub(crate) fn over(
@@ -47,7 +40,7 @@ pub(crate) fn over(
     children: Vec<Blueprint>,
     _checker: &mut Checker<'_>,
 ) -> Result<Blueprint, ConfigError> {
-    known(node)?;
+    only_of_chooser(node, &KEYS, &[])?;
     let mut algorithm = Algorithm::Hashing(String::new());
     let mut tries = 1;
     if node.argument().is_none() && !node.is_name() {

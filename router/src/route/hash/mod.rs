@@ -31,6 +31,20 @@ pub(crate) fn chooser(hash: &Node<'_>) -> Option<Chooser> {
     }
 }
 
+/// Refuses keys that such a chooser does not know. Written in words it has none; as a hash it has its own name beside them.
+pub(crate) fn only_of_chooser(
+    node: &Node<'_>,
+    known: &[&str],
+    unsupported: &[&str],
+) -> Result<(), ConfigError> {
+    if node.argument().is_some() || node.is_name() {
+        return Ok(());
+    }
+    let mut known = known.to_vec();
+    known.extend(node.get("hash_func").map(|_| "hash_func"));
+    node.only_supported(&known, unsupported)
+}
+
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
     if node.argument().is_some() {
         let children = checker.children(node)?;
