@@ -1,9 +1,10 @@
 //! What holds for the whole process: settings from the command line, and what workers and the admin side share.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -47,18 +48,41 @@ impl Settings {
     pub(crate) fn new(options: &Options, threads: usize, tls: Tls) -> Self {
         let shown = [
             ("num_proxies", threads.to_string()),
-            (
-                "server_timeout_ms",
-                options.server_timeout.as_millis().to_string(),
-            ),
-            (
-                "connect_timeout_ms",
-                options.connect_timeout.as_millis().to_string(),
-            ),
+            ("server_timeout_ms", millis(options.server_timeout)),
+            ("connect_timeout_ms", millis(options.connect_timeout)),
             ("failures_until_tko", options.timeouts_until_tko.to_string()),
             ("target_max_pending_requests", options.max_inflight.to_string()),
             ("max_conns", options.max_connections.to_string()),
             ("max_value", options.max_value.to_string()),
+            ("max_inflight", options.max_inflight.to_string()),
+            ("default_route", options.route_prefix.clone().unwrap_or_default()),
+            ("config", shown_path(options.config.as_deref())),
+            (
+                "runtime_vars_file",
+                shown_path(options.runtime_vars_file.as_deref()),
+            ),
+            ("async_spool", shown_path(options.spool.as_deref())),
+            ("asynclog_disable", u8::from(options.spool.is_none()).to_string()),
+            ("reconfiguration_delay_ms", millis(options.config_poll)),
+            (
+                "disable_reload_configs",
+                u8::from(options.disable_reload_configs).to_string(),
+            ),
+            (
+                "within_cluster_timeout_ms",
+                millis(options.within_cluster_timeout),
+            ),
+            ("cross_cluster_timeout_ms", millis(options.cross_cluster_timeout)),
+            ("cross_region_timeout_ms", millis(options.cross_region_timeout)),
+            (
+                "send_invalid_route_to_default",
+                u8::from(options.send_invalid_route_to_default).to_string(),
+            ),
+            (
+                "big_value_split_threshold",
+                options.big_value_split_threshold.to_string(),
+            ),
+            ("big_value_batch_size", options.big_value_batch_size.to_string()),
             (
                 "enable_flush_cmd",
                 u8::from(options.flush_policy() == FlushPolicy::Broadcast).to_string(),
@@ -107,6 +131,7 @@ impl Settings {
                     cross_region: options.cross_region_timeout,
                 },
                 leases: Arc::default(),
+                near_caches: Arc::default(),
                 big_values: (options.big_value_split_threshold > 0).then(|| BigValues {
                     threshold: options.big_value_split_threshold.max(THRESHOLD_MIN),
                     batch: options.big_value_batch_size.max(1),
@@ -128,6 +153,14 @@ impl Settings {
                 .collect(),
         }
     }
+}
+
+fn millis(time: Duration) -> String {
+    time.as_millis().to_string()
+}
+
+fn shown_path(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 /// This host, for routes that choose by it: its name as the system has it.

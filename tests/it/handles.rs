@@ -7,6 +7,7 @@ use tests::{
     client::Client,
     eventually,
     process::{Process, Program},
+    scrape,
 };
 
 /// A router with a configuration of its own over three nodes: pool `A` is the first, `B` the second, `C` the third, `ABC`
@@ -341,6 +342,16 @@ fn a_near_cache_holds_no_more_than_its_bytes() {
     }
     let grown = client.stat("ps_rss").saturating_sub(before);
     assert!(grown < 60 << 20, "{grown} bytes more");
+    let metrics = scrape::metrics(house.router.admin());
+    let bytes = scrape::sum(&metrics, "router_near_cache_bytes", &[]);
+    assert!(
+        (60_000.0..=2_000_000.0).contains(&bytes),
+        "{bytes} bytes are kept"
+    );
+    assert_eq!(
+        scrape::sum(&metrics, "router_near_cache_limit_bytes", &[]),
+        2_000_000.0
+    );
     // The last are there, and not many of them: at most 33 fit.
     let asked = house.node(0).stat("cmd_get");
     for key in (KEYS - 500..KEYS).rev() {

@@ -15,6 +15,7 @@ use crate::names::table::{Question, Table};
 use crate::route::big_value::BigValues;
 use crate::route::failover::Leases;
 use crate::route::hash::HashSettings;
+use crate::route::near_cache::NearCaches;
 use crate::route::{Blueprint, FOREIGN, HANDLES, shadow};
 use crate::tls::{ServerTls, Tls};
 
@@ -41,6 +42,8 @@ pub(crate) struct Defaults {
     pub distances: Distances,
     /// Leases that were won from others than the first child of a failover.
     pub leases: Arc<Leases>,
+    /// Near caches that are in use.
+    pub near_caches: Arc<NearCaches>,
     /// Values that are stored in chunks, whatever the configuration says.
     pub big_values: Option<BigValues>,
 }
@@ -60,6 +63,7 @@ impl Default for Defaults {
             unknown_prefix: UnknownPrefix::PartOfTheKey,
             distances: Distances::default(),
             leases: Arc::default(),
+            near_caches: Arc::default(),
             big_values: None,
         }
     }

@@ -61,7 +61,8 @@ fn answer(core: &Core, question: &str) -> Result<String, String> {
             core.settings.announce_version,
             env!("CARGO_PKG_VERSION")
         ),
-        "hostid" => core.settings.defaults.host_id.clone(),
+        // A number, as mcrouter has it: two routers of one host have the same.
+        "hostid" => (cluster::spooky64(core.settings.defaults.host_id.as_bytes()) >> 32).to_string(),
         "commands" => QUESTIONS.join("\n"),
         // mcrouter tells the level of its log; ours is a filter that is given at the start.
         "verbosity" => match arguments {

@@ -57,15 +57,16 @@ pub(super) fn clients(page: &mut Page, shared: &Shared) {
         "Requests refused for their form",
         sum(|w| w.rejects.get()),
     );
-    page.metric(
-        "router_requests_total",
-        "counter",
-        "Requests of clients; each key of a retrieval counts",
+    split(
+        page,
+        shared,
+        (
+            "router_requests_total",
+            "Requests of clients; each key of a retrieval counts",
+        ),
+        ("op", &Op::ALL, Op::name),
+        |worker, op| worker.requests.get(op),
     );
-    for op in Op::ALL {
-        let requests = shared.registry.sum(|worker| worker.requests.get(op));
-        page.sample("router_requests_total", &[("op", op.name())], requests);
-    }
     page.metric("router_gets_total", "counter", "Keys asked for, by result");
     page.sample(
         "router_gets_total",
@@ -77,24 +78,23 @@ pub(super) fn clients(page: &mut Page, shared: &Shared) {
         &[("result", "miss")],
         sum(|w| w.get_misses.get()),
     );
-    page.metric(
-        "router_replies_total",
-        "counter",
-        "Replies to clients that a server gave",
+    split(
+        page,
+        shared,
+        ("router_replies_total", "Replies to clients that a server gave"),
+        ("reply", &Kind::ALL, Kind::name),
+        |worker, kind| worker.replies.get(kind),
     );
-    for kind in Kind::ALL {
-        let replies = shared.registry.sum(|worker| worker.replies.get(kind));
-        page.sample("router_replies_total", &[("reply", kind.name())], replies);
-    }
-    page.metric(
-        "router_failures_total",
-        "counter",
-        "Requests that no server answered, by why",
+    split(
+        page,
+        shared,
+        (
+            "router_failures_total",
+            "Requests that no server answered, by why",
+        ),
+        ("error", &UpstreamError::ALL, UpstreamError::name),
+        |worker, error| worker.failures.get(error),
     );
-    for error in UpstreamError::ALL {
-        let failures = shared.registry.sum(|worker| worker.failures.get(error));
-        page.sample("router_failures_total", &[("error", error.name())], failures);
-    }
     page.one(
         "router_masked_get_errors_total",
         "counter",
@@ -119,6 +119,32 @@ pub(super) fn clients(page: &mut Page, shared: &Shared) {
         "Gets answered by a NearCacheRoute",
         sum(|w| w.near_hits.get()),
     );
+    let (kept, limit) = shared.settings.defaults.near_caches.bytes();
+    page.one(
+        "router_near_cache_bytes",
+        "gauge",
+        "What NearCacheRoutes keep",
+        kept,
+    );
+    page.one(
+        "router_near_cache_limit_bytes",
+        "gauge",
+        "What they may keep",
+        limit,
+    );
+    let (tokens, redirected) = shared.settings.defaults.leases.counts();
+    page.one(
+        "router_lease_tokens",
+        "gauge",
+        "Leases won from another child than the first of a failover, and not spent yet",
+        tokens,
+    );
+    page.one(
+        "router_lease_tokens_redirected_total",
+        "counter",
+        "Stores sent to where their lease was won",
+        redirected,
+    );
     page.one(
         "router_coalesced_gets_total",
         "counter",
@@ -137,4 +163,19 @@ pub(super) fn clients(page: &mut Page, shared: &Shared) {
         "Requests under way that need more than one server",
         sum(|w| w.flows.get()),
     );
+}
+
+/// Counters of all workers that have a number for each of `parts`, told apart by a label.
+fn split<P: Copy>(
+    page: &mut Page,
+    shared: &Shared,
+    (metric, help): (&str, &str),
+    (label, parts, name): (&str, &[P], impl Fn(P) -> &'static str),
+    of: impl Fn(&WorkerCounters, P) -> u64,
+) {
+    page.metric(metric, "counter", help);
+    for &part in parts {
+        let sum = shared.registry.sum(|worker| of(worker, part));
+        page.sample(metric, &[(label, name(part))], sum);
+    }
 }

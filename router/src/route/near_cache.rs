@@ -5,13 +5,14 @@
 //! routers write is seen when the TTL is over. By default only keys that are hot are kept: the others go their fast way.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use parking_lot::Mutex;
 
 use super::write_stamps::{Stamp, WriteStamps};
 use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers};
@@ -76,7 +77,9 @@ pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Bluepr
         stamps: WriteStamps::new(),
         ttl,
         least_share,
+        max_bytes,
     });
+    checker.defaults().near_caches.add(&store);
     Ok(Arc::new(move |builder| {
         Rc::new(NearCacheRoute {
             target: builder.once(&target),
@@ -101,6 +104,32 @@ struct Store {
     stamps: WriteStamps,
     ttl: Duration,
     least_share: f64,
+    max_bytes: u64,
+}
+
+/// The near caches of this process, to tell how full they are.
+#[derive(Debug, Default)]
+pub(crate) struct NearCaches(Mutex<Vec<Weak<Store>>>);
+
+impl NearCaches {
+    fn add(&self, store: &Arc<Store>) {
+        let mut stores = self.0.lock();
+        // Those of configurations that are no longer in use.
+        stores.retain(|store| store.strong_count() > 0);
+        stores.push(Arc::downgrade(store));
+    }
+
+    /// Bytes that are kept, and that may be.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let stores = self.0.lock();
+        let sizes = stores.iter().filter_map(Weak::upgrade).map(|store| {
+            store.cache.run_pending_tasks();
+            (store.cache.weighted_size(), store.max_bytes)
+        });
+        sizes.fold((0, 0), |(kept, may), (more, limit)| {
+            (kept + more, may.saturating_add(limit))
+        })
+    }
 }
 
 struct NearCacheRoute {

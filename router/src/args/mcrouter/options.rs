@@ -88,7 +88,7 @@ pub(super) const OPTIONS: &[(&str, Means)] = &[
     ("disable-send-to-main-shard-split", MootSwitch(FACEBOOK)),
     (
         "disable-shard-split-route",
-        MootSwitch("there are no shard splits"),
+        No("take \"shard_splits\" out of the configuration"),
     ),
     // As often as there are numbers: never.
     (
