@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub flush: FlushPolicy,
     pub announce_version: String,
     pub max_connections: usize,
+    /// The longest that a busy worker waits for more to do.
+    pub linger: Duration,
     pub threads: usize,
     pub defaults: Defaults,
     /// For macros in configurations.
@@ -101,6 +103,7 @@ impl Settings {
             flush: options.flush_policy(),
             announce_version: options.announce_version.clone(),
             max_connections: options.max_connections,
+            linger: options.linger,
             threads,
             defaults: Defaults {
                 server_timeout: options.server_timeout,

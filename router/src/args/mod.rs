@@ -12,7 +12,7 @@ use clap::Parser;
 
 use crate::debt::spool::SyncPolicy;
 pub(crate) use values::duration;
-use values::{bytes, connections, octal, param, port, resolver, route_prefix, threads, timeout};
+use values::{bytes, connections, moment, octal, param, port, resolver, route_prefix, threads, timeout};
 
 /// A memcached proxy: consistent hashing, replicated pools, failover, live configuration.
 #[derive(Debug, Clone, Parser)]
@@ -192,6 +192,10 @@ pub struct Options {
     /// How long SIGTERM waits for replies still under way.
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub drain_timeout: Duration,
+    /// Longest that a busy worker waits for more to arrive before it looks again: less CPU per request for at most so
+    /// much time, and never more than a quarter of what the servers take to answer. 0us: it never waits.
+    #[arg(long, default_value = "100us", value_parser = moment, value_name = "TIME")]
+    pub linger: Duration,
     /// How often the configuration file is looked at.
     #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub config_poll: Duration,

@@ -9,6 +9,9 @@ use crate::pool::CONNECTIONS_MAX;
 /// More worker threads than any machine has use for: whoever asks for them means something else.
 const THREADS_MAX: usize = 1024;
 
+/// The longest that requests may be made to wait.
+const MOMENT_MAX: Duration = Duration::from_millis(10);
+
 /// A time with its unit: `200ms`, `1s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -30,6 +33,15 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("a timeout of 0 would fail every request".to_owned()),
         timeout => Ok(timeout),
     }
+}
+
+/// A time that requests may be made to wait: it cannot be long.
+pub(super) fn moment(text: &str) -> Result<Duration, String> {
+    let moment = duration(text)?;
+    if moment > MOMENT_MAX {
+        return Err("more than 10ms would be felt by every request".to_owned());
+    }
+    Ok(moment)
 }
 
 /// A port; mcrouter takes several.
@@ -127,13 +139,15 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, duration, route_prefix};
+    use super::{bytes, duration, moment, route_prefix};
     use std::time::Duration;
 
     #[test]
     fn times_and_sizes_need_their_units() {
         assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
         assert_eq!(bytes("1m"), Ok(1024 * 1024));
+        assert_eq!(moment("0us"), Ok(Duration::ZERO));
+        assert!(moment("11ms").is_err());
         for wrong in ["5", "5 s", "s", "", "-1s"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }

@@ -52,6 +52,12 @@ pub(super) fn clients(page: &mut Page, shared: &Shared) {
         sum(|w| w.paused.get()),
     );
     page.one(
+        "router_lingers_total",
+        "counter",
+        "Times a busy worker waited a moment for more to arrive (--linger)",
+        sum(|w| w.lingers.get()),
+    );
+    page.one(
         "router_client_rejects_total",
         "counter",
         "Requests refused for their form",

@@ -147,6 +147,8 @@ pub(crate) struct WorkerCounters {
     pub dev_null: Counter,
     /// Times clients were not read for a while because they did not read, or sent faster than servers answer.
     pub paused: Counter,
+    /// Times a busy worker waited for more to do.
+    pub lingers: Counter,
     /// Gets answered by a near cache, and by the answer to another's.
     pub near_hits: Counter,
     pub coalesced: Counter,
@@ -190,6 +192,7 @@ impl WorkerCounters {
             &self.flows,
             &self.dev_null,
             &self.paused,
+            &self.lingers,
             &self.near_hits,
             &self.coalesced,
             &self.background_dropped,

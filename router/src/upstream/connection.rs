@@ -136,6 +136,8 @@ pub(crate) struct Upstream {
     pub dirty: bool,
     /// No longer in the configuration: goes when its last reply has come.
     pub retired: bool,
+    /// How long the newest reply took, until somebody takes note.
+    pub round_trip_us: Option<u64>,
     /// An operator has taken it out of use: what is under way is answered, nothing new is sent.
     pub drained: bool,
     /// The retrieval that last opened a part here, and which part: see `Gather`.
@@ -172,6 +174,7 @@ impl Upstream {
             found_dead: false,
             dirty: false,
             retired: false,
+            round_trip_us: None,
             drained: false,
             part: (0, 0),
             refused: UpstreamError::Tko,

@@ -99,6 +99,7 @@ impl Upstream {
                     if !entry.given_up && !matches!(entry.to, ReplyTo::Probe) {
                         self.counters.replies.count(kind);
                         let micros = now.0.saturating_sub(entry.sent_at.0);
+                        self.round_trip_us = Some(micros);
                         self.counters.latency.record(entry.op.family(), micros);
                         sink.reply(&self.destination, &entry, kind, body, self.flight.values(), now);
                     }

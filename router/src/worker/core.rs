@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::arena::{Arena, Id};
+use super::linger::Linger;
 use super::ready::{Readiness, SocketWaker, Token};
 use crate::config::Config;
 use crate::debt::claim::Inbox;
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     pub stamp: u64,
     /// Lines to servers of the retrieval at hand; kept for its room.
     pub lines: Vec<(Id<Upstream>, u32)>,
+    pub(super) linger: Linger,
     /// Servers with something to be sent.
     pub(super) dirty_servers: Vec<Id<Upstream>>,
     /// The nearest deadline of the servers that were touched in this turn.
@@ -57,6 +59,7 @@ impl Core {
             root: crate::route::null::handle(),
             config: Arc::clone(&config),
             settings: Arc::clone(&shared.settings),
+            linger: Linger::new(shared.settings.linger),
             shared,
             now: Micros(0),
             stamp: 0,
@@ -177,6 +180,9 @@ impl Core {
         };
         upstream.ready.taken();
         upstream.on_ready(scratch, self.now, &mut self.front);
+        if let Some(round_trip_us) = upstream.round_trip_us.take() {
+            self.linger.answered(round_trip_us);
+        }
         self.nearest = nearer(self.nearest, upstream.deadline());
         if upstream.unsent() {
             self.mark_server(id);

@@ -9,6 +9,7 @@ pub(crate) mod arena;
 mod clients;
 mod core;
 mod flows;
+mod linger;
 pub(crate) mod listener;
 pub(crate) mod ready;
 pub(crate) mod socket;
@@ -140,11 +141,10 @@ impl Worker {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.core.set_time(Micros(
-            u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        ));
+        self.core.set_time(self.time());
         let mut tokens = std::mem::take(&mut self.tokens);
         self.core.ready.take(cx.waker(), &mut tokens);
+        let sockets = tokens.len();
         for token in tokens.drain(..) {
             match token {
                 Token::Listener => self.accept(),
@@ -163,10 +163,29 @@ impl Worker {
         self.on_time();
         self.core.settle();
         self.arm(cx);
+        self.linger(sockets);
         if self.draining && self.core.front.clients.len() == 0 {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+
+    fn time(&self) -> Micros {
+        let elapsed = self.started.elapsed();
+        Micros(elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros()))
+    }
+
+    /// At the end of a turn: waits for more to do, if that saves work.
+    fn linger(&mut self, sockets: usize) {
+        let ended = self.time();
+        let core = &mut self.core;
+        if let Some(wait) = core.linger.after_turn(sockets, core.now, ended)
+            && core.ready.is_empty()
+        {
+            core.front.counters.lingers.add(1);
+            // This thread has nothing else to do, and no runtime's timer is as fine.
+            std::thread::sleep(wait);
+        }
     }
 
     /// Reads a socket. A bug met by one connection costs that client its connection and the servers theirs, lest a
