@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::upstream::inflight::Micros;
 
 /// Over so long a time it is judged whether the worker is busy.
-const WINDOW_US: u64 = 2_000;
+const WINDOW_US: u64 = 10_000;
+/// Turns of which one is timed, and stands for all.
+const TIMED: u64 = 8;
 /// A wait adds at most this part of a server's answering time.
 const PART_OF_ROUND_TRIP: u64 = 4;
 /// Below this a wait costs as much as it saves.
@@ -27,8 +29,9 @@ pub(super) struct Linger {
     limit_us: u64,
     /// How long servers take to answer, smoothed; in [`SMOOTHING`] parts of a microsecond.
     round_trip: u64,
+    turns: u64,
     window_began: Micros,
-    /// Time spent in turns of this window.
+    /// Time spent in turns of this window, as those that were timed have it.
     worked_us: u64,
     busy: bool,
 }
@@ -38,6 +41,7 @@ impl Linger {
         Self {
             limit_us: u64::try_from(limit.as_micros()).unwrap_or(u64::MAX),
             round_trip: 0,
+            turns: 0,
             window_began: Micros(0),
             worked_us: 0,
             busy: false,
@@ -49,22 +53,41 @@ impl Linger {
         self.round_trip = self.round_trip - self.round_trip / SMOOTHING + round_trip_us;
     }
 
-    /// At the end of a turn that dealt with so many sockets: how long to wait before the next, if at all.
-    pub(super) fn after_turn(&mut self, sockets: usize, began: Micros, ended: Micros) -> Option<Duration> {
-        self.worked_us += ended.0.saturating_sub(began.0);
-        let window_us = ended.0.saturating_sub(self.window_began.0);
-        if window_us >= WINDOW_US {
-            // Waiting makes a worker less busy: it goes on until there is little left to save.
-            let enough = if self.busy { window_us / 3 } else { window_us / 2 };
-            self.busy = self.worked_us > enough;
-            self.window_began = ended;
-            self.worked_us = 0;
+    /// Whether this turn's end is to be told.
+    pub(super) fn looks_at_the_clock(&mut self) -> bool {
+        self.turns += 1;
+        self.turns.is_multiple_of(TIMED)
+    }
+
+    /// At the end of a turn that dealt with so many sockets: how long to wait before the next, if at all. `ended`: if
+    /// [`Self::looks_at_the_clock`].
+    pub(super) fn after_turn(
+        &mut self,
+        sockets: usize,
+        began: Micros,
+        ended: Option<Micros>,
+    ) -> Option<Duration> {
+        if let Some(ended) = ended {
+            self.judge(began, ended);
         }
         if !self.busy || sockets == 0 || sockets >= PLENTY {
             return None;
         }
         let wait_us = (self.round_trip / SMOOTHING / PART_OF_ROUND_TRIP).min(self.limit_us);
         (wait_us >= WORTH_WAITING_US).then(|| Duration::from_micros(wait_us))
+    }
+
+    fn judge(&mut self, began: Micros, ended: Micros) {
+        self.worked_us += TIMED * ended.0.saturating_sub(began.0);
+        let window_us = ended.0.saturating_sub(self.window_began.0);
+        if window_us < WINDOW_US {
+            return;
+        }
+        // Waiting makes a worker less busy: it goes on until there is little left to save.
+        let enough = if self.busy { window_us / 3 } else { window_us / 2 };
+        self.busy = self.worked_us > enough;
+        self.window_began = ended;
+        self.worked_us = 0;
     }
 }
 
@@ -81,13 +104,14 @@ mod tests {
             let began = Micros(now.0 + idle_us);
             now = Micros(began.0 + work_us);
             linger.answered(round_trip_us);
-            linger.after_turn(1, began, now);
+            let ended = linger.looks_at_the_clock().then_some(now);
+            linger.after_turn(1, began, ended);
         }
         (linger, now)
     }
 
     fn next(linger: &mut Linger, sockets: usize, now: Micros) -> Option<u64> {
-        let wait = linger.after_turn(sockets, now, Micros(now.0 + 1))?;
+        let wait = linger.after_turn(sockets, now, None)?;
         u64::try_from(wait.as_micros()).ok()
     }
 
@@ -132,13 +156,15 @@ mod tests {
         for _ in 0..1_000 {
             let began = Micros(now.0 + 30);
             now = Micros(began.0 + 20);
-            linger.after_turn(1, began, now);
+            let ended = linger.looks_at_the_clock().then_some(now);
+            linger.after_turn(1, began, ended);
         }
         assert!(next(&mut linger, 1, now).is_some());
         for _ in 0..1_000 {
             let began = Micros(now.0 + 40);
             now = Micros(began.0 + 10);
-            linger.after_turn(1, began, now);
+            let ended = linger.looks_at_the_clock().then_some(now);
+            linger.after_turn(1, began, ended);
         }
         assert_eq!(next(&mut linger, 1, now), None);
     }

@@ -177,7 +177,7 @@ impl Worker {
 
     /// At the end of a turn: waits for more to do, if that saves work.
     fn linger(&mut self, sockets: usize) {
-        let ended = self.time();
+        let ended = self.core.linger.looks_at_the_clock().then(|| self.time());
         let core = &mut self.core;
         if let Some(wait) = core.linger.after_turn(sockets, core.now, ended)
             && core.ready.is_empty()

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use protocol::encode::response::END;
 use protocol::{Response, ResponseDecoder, ResponseStep};
 
 use crate::reply::Kind;
@@ -145,7 +146,12 @@ impl<T: Copy> InFlight<T> {
                     if !self.value(key, entry.note_len, start) {
                         return Matched::Broken("a value for a key that was not asked for");
                     }
-                    continue;
+                    // Behind the last value, and mostly there is one, the decoder need not look again.
+                    if !input[self.scanned..].starts_with(END) {
+                        continue;
+                    }
+                    self.scanned += END.len();
+                    Kind::Hit
                 }
                 (Response::End, Expect::Retrieval) if self.values.is_empty() => Kind::Miss,
                 (Response::End, Expect::Retrieval) => Kind::Hit,
