@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use protocol::encode::CRLF;
 use protocol::meta::KeyScratch;
 use protocol::{Delete, Get, Key, ProtocolError, Request, Step};
 
@@ -54,7 +55,7 @@ impl Core {
                     if request == Request::Quit {
                         break Consumed::Closing;
                     }
-                    self.request(id, &request, consumed);
+                    self.request(id, &request, &input[used - consumed..used]);
                 }
                 Step::NeedMore { additional } => break Consumed::Waiting { used, additional },
                 Step::Skipped { consumed } => used += consumed,
@@ -94,12 +95,14 @@ impl Core {
         consumed
     }
 
-    fn request(&mut self, id: Id<Client>, request: &Request<'_>, cost: usize) {
+    /// `raw` is what the client sent.
+    fn request(&mut self, id: Id<Client>, request: &Request<'_>, raw: &[u8]) {
         if let Request::Get(get) = request
-            && self.plain_get(id, get, cost)
+            && self.plain_get(id, get, raw)
         {
             return;
         }
+        let cost = raw.len();
         if let Some(single) = Single::of(request) {
             if let Single::Get { key, with_cas, .. } = single
                 && key.as_bytes().starts_with(questions::PREFIX)
@@ -130,7 +133,7 @@ impl Core {
 
     /// `get KEY`, `gets KEY` of a server that takes it: what most requests are, by the shortest way. False, and nothing
     /// done, for everything else.
-    fn plain_get(&mut self, id: Id<Client>, get: &Get<'_>, cost: usize) -> bool {
+    fn plain_get(&mut self, id: Id<Client>, get: &Get<'_>, raw: &[u8]) -> bool {
         if get.keys.len() != 1 || get.touch.is_some() {
             return false;
         }
@@ -157,15 +160,21 @@ impl Core {
         if upstream.admits().is_err() {
             return false;
         }
-        let Some(seq) = self.front.park(id, cost) else {
+        let Some(seq) = self.front.park(id, raw.len()) else {
             return true;
         };
         self.front.counters.requests.count(op, 1);
         let out = upstream.out();
-        out.reserve(key.len() + 7);
-        out.extend_from_slice(if get.with_cas { b"gets " } else { b"get " });
-        out.extend_from_slice(key);
-        out.extend_from_slice(protocol::encode::CRLF);
+        let verb: &[u8] = if get.with_cas { b"gets " } else { b"get " };
+        if raw.len() == verb.len() + key.len() + CRLF.len() && raw.ends_with(CRLF) {
+            // There is room for nothing but one blank: it is what we would write.
+            out.extend_from_slice(raw);
+        } else {
+            out.reserve(key.len() + 7);
+            out.extend_from_slice(verb);
+            out.extend_from_slice(key);
+            out.extend_from_slice(CRLF);
+        }
         upstream.note().extend_from_slice(key);
         upstream.commit(
             ReplyTo::Client { id, seq, retry },
