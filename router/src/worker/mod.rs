@@ -176,6 +176,10 @@ impl Worker {
     }
 
     /// At the end of a turn: waits for more to do, if that saves work.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the thread has nothing else to do, and no runtime's timer is as fine"
+    )]
     fn linger(&mut self, sockets: usize) {
         let ended = self.core.linger.looks_at_the_clock().then(|| self.time());
         let core = &mut self.core;
@@ -183,7 +187,6 @@ impl Worker {
             && core.ready.is_empty()
         {
             core.front.counters.lingers.add(1);
-            // This thread has nothing else to do, and no runtime's timer is as fine.
             std::thread::sleep(wait);
         }
     }
