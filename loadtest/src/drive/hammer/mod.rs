@@ -1,112 +1,24 @@
 //! The core of `bench`: gets and sets over a key range, closed loop (each connection a batch at a time) or open loop
 //! (a schedule), against one target at a time. No backing store: a miss is counted and that is all.
 
+mod plan;
+mod pump;
+mod tally;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rand::RngExt;
 
+pub use self::plan::{KeyOrder, Lens, Plan};
+pub use self::tally::Tally;
 use super::pipe::{Done, Failure, Item};
 use super::shell::{At, Core, Wires};
-use crate::measure::histogram::Latencies;
 use crate::workload::arrival::{Nanos, Schedule};
 use crate::workload::keyspace::write_key;
-use crate::workload::popularity::Popularity;
 use crate::workload::seed::{Random, mix};
 use crate::workload::value::{Codec, Mismatch};
-
-/// Batch per connection while the keys are being stored.
-const FILL_BATCH: usize = 64;
-
-/// What to ask for; the same for every target.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub key_prefix: Vec<u8>,
-    /// Whole keys, prefix and zeros included; a key grows beyond it when its number needs it.
-    pub key_len: Lens,
-    /// Numbers of the keys.
-    pub keys: Range<u64>,
-    pub value_len: Lens,
-    pub gets: KeyOrder,
-    pub sets: KeyOrder,
-    /// Out of `sets_in + gets_in` operations.
-    pub set_share: f64,
-    /// Keys per get.
-    pub multiget: usize,
-    pub pipeline: usize,
-    /// Refill after every reply instead of waiting for the whole batch.
-    pub stream: bool,
-    /// Seconds drawn per set; 0..0 never expires.
-    pub expiry: Range<u32>,
-}
-
-/// Lengths in bytes. A key keeps its own.
-#[derive(Debug, Clone)]
-pub enum Lens {
-    Fixed(usize),
-    /// By the key's place in the range.
-    PerKey(Arc<[u32]>),
-}
-
-impl Lens {
-    /// Of the key at this place of the range.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the range was checked against the memory of versions"
-    )]
-    fn at(&self, place: u64) -> usize {
-        match self {
-            Self::Fixed(len) => *len,
-            Self::PerKey(lens) => lens[place as usize] as usize,
-        }
-    }
-}
-
-/// How keys are chosen.
-#[derive(Debug, Clone)]
-pub enum KeyOrder {
-    Drawn(Popularity),
-    /// One after the other, each connection from its own place.
-    Sequential,
-}
-
-/// What came of one target.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    /// Requests answered; a multiget is one.
-    pub requests: u64,
-    /// Keys asked for by gets, and found.
-    pub gets: u64,
-    pub hits: u64,
-    pub sets: u64,
-    pub errors: u64,
-    pub timeouts: u64,
-    pub mismatches: u64,
-    pub first_mismatch: Option<String>,
-    /// Arrivals that found `max_in_flight` requests unanswered.
-    pub dropped: u64,
-    pub get_latency: Latencies,
-    pub set_latency: Latencies,
-}
-
-impl Tally {
-    pub fn add(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.gets += other.gets;
-        self.hits += other.hits;
-        self.sets += other.sets;
-        self.errors += other.errors;
-        self.timeouts += other.timeouts;
-        self.mismatches += other.mismatches;
-        self.dropped += other.dropped;
-        if self.first_mismatch.is_none() {
-            self.first_mismatch.clone_from(&other.first_mismatch);
-        }
-        self.get_latency.add(&other.get_latency);
-        self.set_latency.add(&other.set_latency);
-    }
-}
 
 /// What it is doing now.
 #[derive(Debug)]
@@ -375,81 +287,6 @@ impl Hammer {
             self.write_key(ticket.key);
             let key = String::from_utf8_lossy(&self.scratch);
             self.tally.first_mismatch = Some(format!("key {key}: {what}"));
-        }
-    }
-
-    fn fill(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
-        for line in self.lines.clone() {
-            while self.open[line] < FILL_BATCH {
-                let Task::Fill { next, step } = &mut self.task else {
-                    return;
-                };
-                let key = *next;
-                if key >= self.plan.keys.end {
-                    return;
-                }
-                *next += *step;
-                self.send_set(line, key, Op::Fill, now, now, wires);
-                self.open[line] += 1;
-                self.open_total += 1;
-            }
-        }
-    }
-
-    fn pump_closed(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
-        for line in self.lines.clone() {
-            if self.open[line] > 0 && !self.plan.stream {
-                continue;
-            }
-            while self.open[line] < self.plan.pipeline {
-                let Task::Closed { until, left } = &mut self.task else {
-                    return;
-                };
-                if now >= *until || *left == 0 {
-                    return;
-                }
-                *left -= 1;
-                self.send_next(line, now, now, wires);
-            }
-        }
-    }
-
-    fn pump_open(&mut self, now: Nanos, wires: &mut Wires<Ticket>) {
-        loop {
-            let Task::Open {
-                until,
-                schedule,
-                max_in_flight,
-            } = &mut self.task
-            else {
-                return;
-            };
-            let intended = schedule.peek();
-            if intended > now || intended >= *until {
-                return;
-            }
-            schedule.advance();
-            if self.open_total >= *max_in_flight {
-                self.tally.dropped += 1;
-                continue;
-            }
-            let line = self.next_line;
-            self.next_line = if line + 1 < self.lines.end {
-                line + 1
-            } else {
-                self.lines.start
-            };
-            self.send_next(line, intended, now, wires);
-        }
-    }
-
-    /// Nothing more will be sent for this task at `now`.
-    fn exhausted(&self, now: Nanos) -> bool {
-        match &self.task {
-            Task::Idle => true,
-            Task::Fill { next, .. } => *next >= self.plan.keys.end,
-            Task::Closed { until, left } => now >= *until || *left == 0,
-            Task::Open { until, schedule, .. } => schedule.peek() >= *until,
         }
     }
 }
