@@ -323,6 +323,13 @@ fn the_sample_scenario_is_accepted_as_it_stands_and_runs() {
     const SAMPLE: &str = include_str!("samples/add-node-ketama.toml");
     let place = Place::new();
     std::fs::write(place.path("sample.toml"), SAMPLE).unwrap();
+    const SHORT: &str = include_str!("samples/metastable.toml");
+    std::fs::write(place.path("short.toml"), SHORT).unwrap();
+    let (out, _) = place.run("check short.toml", 0);
+    assert!(
+        out.contains("flush every node") && out.contains("threshold metastable == true"),
+        "{out}"
+    );
     let (out, _) = place.run("check sample.toml", 0);
     assert!(
         out.contains("4 nodes of 64 MiB and a router") && out.contains("add a node"),

@@ -60,16 +60,20 @@ const BUILTINS: [(&str, &str); 26] = [
     ),
 ];
 
+/// What others extend: nothing is done in it, and it may take longer.
+const BASES: [(&str, &str); 1] = [("base-3000rps", include_str!("../../scenarios/base-3000rps.toml"))];
+
 /// The TOML of a built-in.
 #[must_use]
 pub fn text(name: &str) -> Option<&'static str> {
     BUILTINS
         .iter()
+        .chain(&BASES)
         .find(|(builtin, _)| *builtin == name)
         .map(|(_, text)| *text)
 }
 
-/// All names.
+/// All names but those of the bases.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     BUILTINS.iter().map(|(name, _)| *name).collect()
