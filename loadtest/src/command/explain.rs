@@ -31,7 +31,12 @@ pub fn main(args: &ExplainArgs) -> Exit {
             || (!of_phase.is_empty() && word == of_phase)
             || word.split(", ").any(|part| part == asked)
     };
-    let found: Vec<&Entry> = all.iter().filter(|entry| fits(entry.word)).collect();
+    let mut found: Vec<&Entry> = all.iter().filter(|entry| fits(entry.word)).collect();
+    if found.is_empty() {
+        // `recovery_95` is two metrics.
+        let family = format!("{asked}.");
+        found.extend(all.iter().filter(|entry| entry.word.starts_with(&family)));
+    }
     if found.is_empty() {
         let nearest = super::nearest(&asked, all.iter().map(|entry| entry.word));
         eprintln!(

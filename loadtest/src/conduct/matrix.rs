@@ -161,6 +161,7 @@ fn take(whole: &mut Outcome, case: Outcome) {
         (&mut sum.backend_timeouts, part.backend_timeouts),
         (&mut sum.mismatches, part.mismatches),
         (&mut sum.stale_reads, part.stale_reads),
+        (&mut sum.lost_deletes, part.lost_deletes),
         (&mut sum.verified, part.verified),
     ] {
         *sum += part;

@@ -100,7 +100,7 @@ pub const EXIT_CODES: [Term; 6] = [
 ];
 
 /// The states of the live page.
-pub const STATES: [Term; 8] = [
+pub const STATES: [Term; 9] = [
     term(
         "WARMING UP",
         "The cache is filling for the first time; there is nothing to compare with yet.",
@@ -114,6 +114,10 @@ pub const STATES: [Term; 8] = [
     term(
         "COOLING",
         "Below 95 % of warm though nothing was done to the cluster.",
+    ),
+    term(
+        "INVALID",
+        "The generator does not keep its schedule: what is measured is its own doing, not the cluster's.",
     ),
     term(
         "OVERLOADED",

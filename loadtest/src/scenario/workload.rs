@@ -66,6 +66,8 @@ pub(super) fn workload(table: Table<'_>, folder: Option<&Path>) -> Result<Worklo
         .unwrap_or(Distribution::Fixed(200.0));
     let mix_place = table.place("mix");
     let mix = mix(table.table("mix", "`mix`")?, &mix_place)?;
+    // There is no other way.
+    table.word("verify", &[("always", ())])?;
     let lone_get = table.number("lone_get", 0.0, 0.99)?.unwrap_or(0.0);
     let multiget = u32::try_from(table.integer("multiget", 1, 1_000)?.unwrap_or(1)).unwrap_or(1);
     let ttl = if table.is_written("ttl") {

@@ -154,7 +154,7 @@ impl Lookaside {
     pub(super) fn was_stale(&mut self, now: Nanos, ticket: Ticket, found: u32) {
         let state = &self.states[ticket.key as usize];
         let age_ms = state.history.stale_for_ms(now);
-        self.recorder.stale(age_ms);
+        self.recorder.stale(age_ms, state.deleted);
         if self.stale.len() < STALE_TOLD {
             let text = self
                 .keys

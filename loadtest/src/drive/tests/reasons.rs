@@ -182,3 +182,21 @@ fn a_node_that_is_gone_costs_errors_and_backing_store_reads_but_no_wrong_counts(
     assert_eq!(totals.misses_by_reason.error, 50);
     assert_eq!(totals.backend_reads, 150);
 }
+
+#[test]
+fn a_delete_that_did_not_reach_the_copy_is_told_apart_from_an_old_value() {
+    let space = keys(2);
+    let row = |op| Row { op, ..get(0, &space) };
+    let rows = [row(Op::Set), row(Op::Delete), row(Op::Get)];
+    let core = client(replay(&rows), space.clone(), Pace::Closed { window: 1 });
+    let (mut bench, mut fakes) = begin(core, Pace::Closed { window: 1 }, 1);
+    run_dry(&mut bench, &mut fakes, 0);
+    let copy = fakes[0].items.clone();
+    bench.core.set_mark(2);
+    run_dry(&mut bench, &mut fakes, 0);
+    fakes[0].items = copy;
+    bench.core.set_mark(u64::MAX);
+    run_dry(&mut bench, &mut fakes, 0);
+    let totals = bench.core.recorder.totals();
+    assert_eq!((totals.hits, totals.stale_reads, totals.lost_deletes), (1, 1, 1));
+}

@@ -37,6 +37,8 @@ pub struct Totals {
     /// Hits with a version that was impossible by then: a write that began after it had ended was acknowledged before
     /// the get was sent.
     pub stale_reads: u64,
+    /// Of these, hits of keys whose last acknowledged change was a delete: it did not reach every copy.
+    pub lost_deletes: u64,
     /// The longest any of them had been impossible, milliseconds.
     pub stale_max_ms: u64,
     /// Hits whose value was checked for key and version.

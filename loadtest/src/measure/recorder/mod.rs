@@ -269,11 +269,12 @@ impl Recorder {
         self.count(|totals| totals.backend_reads += 1);
     }
 
-    /// A get returned a version that had been impossible for so long.
-    pub fn stale(&mut self, age_ms: u64) {
+    /// A get returned a version that had been impossible for so long, `deleted` or overwritten since.
+    pub fn stale(&mut self, age_ms: u64, deleted: bool) {
         self.row.row.stale += 1;
         self.count(|totals| {
             totals.stale_reads += 1;
+            totals.lost_deletes += u64::from(deleted);
             totals.stale_max_ms = totals.stale_max_ms.max(age_ms);
         });
     }

@@ -47,7 +47,7 @@ pub(super) fn correctness(outcome: &Outcome) -> String {
         )
     };
     format!(
-        "<section><h2>Correctness and errors</h2>\n<div class=\"scroll\"><table class=\"numbers\"><tbody>\n{}{}{}{}{}</tbody></table></div>\n{per_phase}{}{}</section>\n",
+        "<section><h2>Correctness and errors</h2>\n<div class=\"scroll\"><table class=\"numbers\"><tbody>\n{}{}{}{}{}{}</tbody></table></div>\n{per_phase}{}{}</section>\n",
         row(
             "values checked",
             totals.verified,
@@ -65,6 +65,12 @@ pub(super) fn correctness(outcome: &Outcome) -> String {
             totals.stale_reads,
             "a version older than one acknowledged before the read began",
             totals.stale_reads == 0
+        ),
+        row(
+            "lost deletes",
+            totals.lost_deletes,
+            "stale reads of a key whose last acknowledged change was a delete",
+            totals.lost_deletes == 0
         ),
         row(
             "errors",

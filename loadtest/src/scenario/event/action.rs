@@ -29,6 +29,17 @@ pub(in crate::scenario) fn action(table: &mut Table<'_>) -> Result<Action> {
             node: node_or_last(table)?,
             drain: table.time("drain")?.unwrap_or_default(),
         },
+        // Dead for a while: a restart, with its memory lost if it is killed.
+        "kill_node" if table.is_written("down") => Action::RestartNode {
+            node: node_or_last(table)?,
+            down: table.time("down")?.unwrap_or_default(),
+            memory: Memory::Cold,
+        },
+        "stop_node" if table.is_written("down") => Action::RestartNode {
+            node: node_or_last(table)?,
+            down: table.time("down")?.unwrap_or_default(),
+            memory: memory(table)?,
+        },
         "kill_node" => Action::KillNode {
             node: node_or_last(table)?,
             signal: table
@@ -49,19 +60,31 @@ pub(in crate::scenario) fn action(table: &mut Table<'_>) -> Result<Action> {
             down: table.time("down")?.unwrap_or(Duration::from_secs(1)),
             memory: memory(table)?,
         },
-        "replace_node" => Action::ReplaceNode {
-            node: node_or_last(table)?,
-        },
+        "replace_node" => {
+            table.word("spare", &[("empty", ())])?;
+            Action::ReplaceNode {
+                node: node_or_last(table)?,
+            }
+        }
         "rolling_restart" => Action::RollingRestart {
             down: table.time("down")?.unwrap_or(Duration::from_secs(1)),
             gap: table.time("gap")?.unwrap_or(Duration::from_secs(10)),
             batch: table.count("batch", 1, NODES_MAX)?.unwrap_or(1),
             memory: memory(table)?,
         },
-        "drain_node" => Action::DrainNode {
-            node: node_or_last(table)?,
-            over: table.time("over")?.unwrap_or(Duration::from_secs(60)),
-        },
+        "drain_node" => {
+            if table.boolean("copy")? == Some(true) {
+                return Err(Diagnostic::new(
+                    &table.place("copy"),
+                    "a node that is drained copies nothing",
+                    "expected copy = false; `warmup_route` fills new nodes from old ones",
+                ));
+            }
+            Action::DrainNode {
+                node: node_or_last(table)?,
+                over: table.time("over")?.unwrap_or(Duration::from_secs(60)),
+            }
+        }
         "flush" => Action::Flush {
             stagger: table.time("delay")?.unwrap_or_default(),
         },
@@ -76,7 +99,7 @@ pub(in crate::scenario) fn action(table: &mut Table<'_>) -> Result<Action> {
             step: warm_up(table)?,
         },
         "partition" => Action::Partition {
-            node: node_or_last(table)?,
+            node: node_or_replica(table)?,
             direction: table
                 .word(
                     "direction",
@@ -171,6 +194,20 @@ fn node_or_last(table: &mut Table<'_>) -> Result<NodeRef> {
     })
 }
 
+/// Of a replicated pool a node may be called a replica.
+fn node_or_replica(table: &mut Table<'_>) -> Result<NodeRef> {
+    let node = node_or_last(table)?;
+    match table.string("replica")? {
+        Some(_) if table.is_written("node") => Err(Diagnostic::new(
+            &table.place("replica"),
+            "`replica` is another word for `node`",
+            "expected one of the two",
+        )),
+        Some(name) => Ok(NodeRef::Name(name.to_owned())),
+        None => Ok(node),
+    }
+}
+
 fn memory(table: &mut Table<'_>) -> Result<Memory> {
     Ok(match table.boolean("warm")? {
         Some(true) => Memory::Warm,
@@ -184,6 +221,8 @@ fn warm_up(table: &mut Table<'_>) -> Result<WarmUp> {
         return Ok(WarmUp::Off);
     }
     let nodes = table.count("count", 1, NODES_MAX)?;
+    // There is one pool to begin with.
+    table.word("from", &[("main", ())])?;
     let exptime = match table.string("exptime")? {
         None | Some("keep") => None,
         Some(text) => match parse_time(text).filter(|time| *time >= Duration::from_secs(1)) {

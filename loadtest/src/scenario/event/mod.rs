@@ -7,7 +7,7 @@ mod play;
 use super::diagnostic::{Diagnostic, Origin};
 use super::reader::Table;
 use super::timeline;
-use super::{ClusterSpec, Event, Moment, Phase};
+use super::{Action, ClusterSpec, Event, Moment, NodeRef, Phase};
 
 pub(super) use self::action::action;
 pub(super) use self::allowed::Permission;
@@ -38,17 +38,16 @@ pub(super) fn events(
         let place = table.place("node");
         let do_place = table.place("do");
         let action = action(&mut table)?;
+        let times = times(&action, &mut table)?;
         allowed::check(&action, cluster, permission, &do_place)?;
         table.finish()?;
-        read.push((
-            Event { at, action, at_text },
-            if place == do_place {
-                do_place.clone()
-            } else {
-                place
-            },
-            do_place,
-        ));
+        let place = if place == do_place {
+            do_place.clone()
+        } else {
+            place
+        };
+        let event = (Event { at, action, at_text }, place, do_place);
+        read.extend(std::iter::repeat_n(event, times));
     }
     let moments: Vec<Moment> = read.iter().map(|(event, ..)| event.at.clone()).collect();
     let ordered: Vec<(Event, Origin, Origin)> = timeline::order(&moments, phases)
@@ -57,4 +56,20 @@ pub(super) fn events(
         .collect();
     play::through(&ordered, cluster)?;
     Ok(ordered.into_iter().map(|(event, ..)| event).collect())
+}
+
+/// `count` of a `remove_node`: as many events, one after the other.
+fn times(action: &Action, table: &mut Table<'_>) -> Result<usize> {
+    let Action::RemoveNode { node, .. } = action else {
+        return Ok(1);
+    };
+    let times = table.count("count", 1, play::NODES_MAX)?.unwrap_or(1);
+    if times > 1 && matches!(node, NodeRef::Name(_)) {
+        return Err(Diagnostic::new(
+            &table.place("count"),
+            "a node is removed once",
+            "expected no `count`, or node = \"last\", \"random\" or \"hottest\"",
+        ));
+    }
+    Ok(times)
 }

@@ -1,7 +1,9 @@
 //! Exactly what is said about a mistake: line, caret, nearest name.
 
-use super::{HEAD, refused};
-use crate::scenario::{Overrides, builtin, from_text, load};
+use std::time::Duration;
+
+use super::{HEAD, accepted, refused};
+use crate::scenario::{Action, Memory, NodeRef, Overrides, builtin, from_text, load};
 
 #[test]
 fn an_unknown_key_shows_its_line_a_caret_and_the_nearest_name() {
@@ -231,5 +233,49 @@ scenario: no built-in scenario `smok`
     |         ^^^^ did you mean `smoke`? expected one of: {}",
             builtin::names().join(", ")
         ),
+    );
+}
+
+#[test]
+fn arguments_that_say_the_usual_are_read_and_what_cannot_be_is_refused() {
+    let event =
+        |rest: &str| format!("{HEAD}[cluster]\nrouter = {{}}\n[[event]]\nat = \"steady+5s\"\n{rest}\n");
+    let actions = |rest: &str| -> Vec<Action> {
+        let scenario = accepted(&event(rest));
+        scenario.events.into_iter().map(|event| event.action).collect()
+    };
+    assert_eq!(actions("do = \"remove_node\"\ncount = 2").len(), 2);
+    for (rest, memory) in [
+        ("do = \"kill_node\"\ndown = \"2s\"", Memory::Cold),
+        ("do = \"stop_node\"\ndown = \"2s\"\nwarm = true", Memory::Warm),
+    ] {
+        let restart = Action::RestartNode {
+            node: NodeRef::Last,
+            down: Duration::from_secs(2),
+            memory,
+        };
+        assert_eq!(actions(rest), [restart], "{rest}");
+    }
+    for rest in [
+        "do = \"replace_node\"\nspare = \"empty\"",
+        "do = \"drain_node\"\ncopy = false",
+        "do = \"warmup_route\"\nfrom = \"main\"",
+        "do = \"partition\"\nreplica = \"node2\"",
+    ] {
+        assert_eq!(actions(rest).len(), 1, "{rest}");
+    }
+    refused(
+        &event("do = \"drain_node\"\ncopy = true"),
+        "
+t.toml:11: a node that is drained copies nothing
+  11 | copy = true
+     |        ^^^^ expected copy = false; `warmup_route` fills new nodes from old ones",
+    );
+    refused(
+        &event("do = \"remove_node\"\nnode = \"node1\"\ncount = 2"),
+        "
+t.toml:12: a node is removed once
+  12 | count = 2
+     |         ^ expected no `count`, or node = \"last\", \"random\" or \"hottest\"",
     );
 }

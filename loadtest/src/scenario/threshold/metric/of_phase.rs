@@ -70,6 +70,12 @@ pub static PHASE_METRICS: &[PhaseMetric] = &[
         count(p.totals.stale_reads)
     }),
     of_phase(
+        "lost_deletes",
+        Unit::Number,
+        "of these, of keys whose last acknowledged change was a delete",
+        |p| count(p.totals.lost_deletes),
+    ),
+    of_phase(
         "backend.rate",
         Unit::Number,
         "backing store reads per second",

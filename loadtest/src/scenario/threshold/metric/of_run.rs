@@ -58,6 +58,12 @@ pub static RUN_METRICS: &[RunMetric] = &[
         |o| count(o.totals.stale_reads),
     ),
     run(
+        "lost_deletes",
+        Unit::Number,
+        "stale hits of keys whose last acknowledged change was a delete",
+        |o| count(o.totals.lost_deletes),
+    ),
+    run(
         "stale.max",
         Unit::Time,
         "longest a version had been impossible when it was read",
