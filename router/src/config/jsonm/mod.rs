@@ -15,6 +15,8 @@ use super::node::ConfigError;
 
 /// How deep macros may call each other, and values nest.
 const DEPTH_MAX: usize = 100;
+/// The types of what `macros` holds.
+const DEFINITIONS: [&str; 2] = ["macroDef", "constDef"];
 /// Values that may be made of one file.
 const VALUES_MAX: usize = 2_000_000;
 
@@ -159,6 +161,7 @@ impl Expander<'_, '_> {
     }
 
     fn define_one(&mut self, name: &str, definition: &Value) -> Result<(), Failed> {
+        let name = text::unescaped(name);
         let result = definition
             .get("result")
             .ok_or_else(|| Failed::new("needs \"result\""))?
@@ -172,14 +175,16 @@ impl Expander<'_, '_> {
                     .into_iter()
                     .flatten()
                 {
-                    params.push(read_param(param)?);
+                    let param = read_param(param)?;
+                    follows(&param, &params)?;
+                    params.push(param);
                 }
-                self.macros.insert(name.to_owned(), Macro { params, result });
+                self.macros.insert(name, Macro { params, result });
                 Ok(())
             }
             Some("constDef") => {
                 let value = self.value(result, &Scope::default())?;
-                self.consts.insert(name.to_owned(), value);
+                self.consts.insert(name, value);
                 Ok(())
             }
             Some(other) => Err(Failed::new(format!("{other:?} is neither macroDef nor constDef"))),
@@ -233,6 +238,10 @@ impl Expander<'_, '_> {
         {
             if let Some(result) = self.builtin_object(&kind, &mut fields, scope) {
                 return result.map_err(|error| error.under(&kind));
+            }
+            // What defines is looked into where it is used.
+            if DEFINITIONS.contains(&kind.as_str()) {
+                return Ok(Value::Object(fields));
             }
             if let Some(called) = self.macros.get(&kind).cloned() {
                 let arguments = called
@@ -314,6 +323,21 @@ impl Expander<'_, '_> {
     }
 }
 
+/// Whether a parameter may stand behind those `before` it.
+fn follows(param: &Param, before: &[Param]) -> Result<(), Failed> {
+    let name = &param.name;
+    let needed = |param: &Param| param.default.is_none() && !param.optional;
+    if before.iter().any(|known| known.name == *name) {
+        return Err(Failed::new(format!("parameter {name:?} is given twice")));
+    }
+    if needed(param) && before.iter().any(|known| !needed(known)) {
+        return Err(Failed::new(format!(
+            "parameter {name:?} has to be given, and those before it need not"
+        )));
+    }
+    Ok(())
+}
+
 fn read_param(param: &Value) -> Result<Param, Failed> {
     if let Some(name) = param.as_str() {
         return Ok(Param {
@@ -324,10 +348,17 @@ fn read_param(param: &Value) -> Result<Param, Failed> {
     }
     let name = param.get("name").and_then(Value::as_str);
     let name = name.ok_or_else(|| Failed::new("a parameter is a name, or an object with a name"))?;
+    let (default, optional) = (param.get("default").cloned(), param.get("optional"));
+    let optional = optional.and_then(Value::as_bool);
+    if default.is_some() && optional == Some(false) {
+        return Err(Failed::new(format!(
+            "parameter {name:?} has a default, and has to be given"
+        )));
+    }
     Ok(Param {
         name: name.to_owned(),
-        default: param.get("default").cloned(),
-        optional: param.get("optional").and_then(Value::as_bool).unwrap_or(false),
+        default,
+        optional: optional.unwrap_or(false),
     })
 }
 

@@ -28,6 +28,14 @@ fn what_every_built_in_makes() {
         (json!("@mod(@int(7),@int(2))"), json!(1)),
         (json!("@range(@int(1),@int(3))"), json!([1, 2, 3])),
         (json!("@split(a.b.c,.)"), json!(["a", "b", "c"])),
+        (json!("@split(a.b,)"), json!(["a.b"])),
+        (json!("@bitwiseLeftShift(@int(1),@int(63))"), json!(i64::MIN)),
+        (json!("@bitwiseRightShift(@int(-1),@int(63))"), json!(1)),
+        (
+            json!({"type": "foreach", "from": {"a": "b"}, "use": []}),
+            json!([]),
+        ),
+        (json!({"type": "foreach", "from": {}, "use": []}), json!({})),
         (json!("@size(abc)"), json!(3)),
         (json!("@contains(abc,b)"), json!(true)),
         (json!("@empty(@split(a,b))"), json!(false)),
@@ -170,5 +178,43 @@ fn mistakes_name_their_place() {
             error.contains(complaint),
             "{source}\n said: {error}\n  for: {complaint}"
         );
+    }
+}
+
+#[test]
+fn blanks_names_and_definitions_are_what_they_are_written_to_be() {
+    let expanded = check(json!({
+        "macros": [
+            {"same": {"type": "macroDef", "params": ["a"], "result": "<%a%>"},
+             "\\@": {"type": "macroDef", "result": "at"}},
+            // Put together first; what a definition holds is looked at where it is used.
+            [{"type": "merge", "params": [{"late": {"type": "macroDef", "result": "%early%!"}},
+                                          {"early": {"type": "constDef", "result": "later"}}]}]
+        ],
+        "trimmed": "@same(  a  )",
+        "kept": "@same( a\\ )",
+        "backslash": "@same(a\\\\ )",
+        "at": "@\\@",
+        "late": "@late"
+    }));
+    assert_eq!(
+        expanded,
+        Ok(json!({"trimmed": "<a>", "kept": "<a >", "backslash": "<a\\>", "at": "at", "late": "later!"}))
+    );
+}
+
+#[test]
+fn parameters_that_contradict_each_other_are_refused() {
+    for (params, complaint) in [
+        (json!(["p", "p"]), "\"p\" is given twice"),
+        (json!([{"name": "p", "default": 1}, "q"]), "\"q\" has to be given"),
+        (
+            json!([{"name": "p", "default": 1, "optional": false}]),
+            "\"p\" has a default, and has to be given",
+        ),
+    ] {
+        let file = json!({"macros": {"m": {"type": "macroDef", "params": params, "result": ""}}});
+        let error = check(file).expect_err(complaint);
+        assert!(error.contains(complaint), "{error}");
     }
 }

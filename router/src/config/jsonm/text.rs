@@ -85,6 +85,13 @@ fn find(text: &str, wanted: u8) -> Option<usize> {
     None
 }
 
+/// The name that is spelled so.
+pub(super) fn unescaped(text: &str) -> String {
+    let mut out = String::new();
+    unescape(text, &mut out);
+    out
+}
+
 fn unescape(text: &str, out: &mut String) {
     let mut escaped = false;
     for character in text.chars() {
@@ -114,7 +121,7 @@ fn arguments(text: &str) -> Result<Vec<&str>, Failed> {
                 depth = depth.checked_sub(1).ok_or_else(why)?;
             }
             b',' if depth == 0 => {
-                found.push(text[start..at].trim());
+                found.push(trimmed(&text[start..at]));
                 start = at + 1;
             }
             _ => {}
@@ -123,6 +130,19 @@ fn arguments(text: &str) -> Result<Vec<&str>, Failed> {
     if depth > 0 {
         return Err(Failed::new(format!("brackets do not match in {text:?}")));
     }
-    found.push(text[start..].trim());
+    found.push(trimmed(&text[start..]));
     Ok(found)
+}
+
+/// Without blanks on both sides; one that a backslash stands before stays.
+fn trimmed(text: &str) -> &str {
+    let text = text.trim_start();
+    let kept = text.trim_end();
+    let backslashes = kept.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    let blank = text[kept.len()..].chars().next().map_or(0, char::len_utf8);
+    if backslashes % 2 == 1 {
+        &text[..kept.len() + blank]
+    } else {
+        kept
+    }
 }

@@ -60,6 +60,9 @@ fn transform(
     let key_transform = fields
         .shift_remove("keyTransform")
         .or_else(|| fields.shift_remove("keyTranform"));
+    if item_transform.is_none() && key_transform.is_none() {
+        return Err(Failed::new("needs \"itemTransform\" or \"keyTransform\""));
+    }
     let mut list = Vec::new();
     let mut object = Map::new();
     for (key, item) in entries {
@@ -129,7 +132,7 @@ fn foreach(expander: &mut Expander<'_, '_>, fields: &mut Map<String, Value>, sco
     let (wanted, used) = (fields.shift_remove("where"), fields.shift_remove("use"));
     let mut list = Vec::new();
     let mut object = Map::new();
-    let mut taken = 0;
+    let (mut taken, mut lists) = (0, 0);
     for (key, item) in entries {
         if taken >= top {
             break;
@@ -148,7 +151,10 @@ fn foreach(expander: &mut Expander<'_, '_>, fields: &mut Map<String, Value>, sco
             None => json!([item]),
         };
         match result {
-            Value::Array(some) => list.extend(some),
+            Value::Array(some) => {
+                lists += 1;
+                list.extend(some);
+            }
             Value::Object(some) => object.extend(some),
             other => {
                 return Err(Failed::new(format!(
@@ -163,7 +169,7 @@ fn foreach(expander: &mut Expander<'_, '_>, fields: &mut Map<String, Value>, sco
         _ if !list.is_empty() && !object.is_empty() => {
             Err(Failed::new("\"use\" made both lists and objects"))
         }
-        _ if !list.is_empty() || !named && object.is_empty() => Ok(Value::Array(list)),
+        _ if lists > 0 && object.is_empty() || taken == 0 && !named => Ok(Value::Array(list)),
         _ => Ok(Value::Object(object)),
     }
 }

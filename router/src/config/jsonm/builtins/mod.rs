@@ -43,6 +43,14 @@ impl Arguments {
             .ok_or_else(|| format!("{} is no object", self.0[at]))
     }
 
+    /// The bits of a number, moved; what comes in is 0.
+    fn shifted(&self, shift: impl FnOnce(u64, u32) -> Option<u64>) -> Result<Value, String> {
+        let by = u32::try_from(self.int(1)?).ok();
+        let moved = by.and_then(|by| shift(self.int(0).ok()?.cast_unsigned(), by));
+        let moved = moved.ok_or_else(|| "bits are moved by 0 to 63 places".to_owned())?;
+        Ok(json!(moved.cast_signed()))
+    }
+
     fn ints(&self, calculate: impl FnOnce(i64, i64) -> Option<i64>) -> Result<Value, String> {
         let result = calculate(self.int(0)?, self.int(1)?);
         result
@@ -92,7 +100,7 @@ pub(super) const BUILTINS: &[(&str, &[&str], Run)] = &[
     ("split", &["dictionary", "delim"], |a| {
         let delimiter = a.text(1)?;
         if delimiter.is_empty() {
-            return Err("an empty delimiter parts nothing".to_owned());
+            return Ok(json!([a.text(0)?]));
         }
         Ok(a.text(0)?.split(delimiter).map(Value::from).collect())
     }),
@@ -139,6 +147,12 @@ pub(super) const BUILTINS: &[(&str, &[&str], Run)] = &[
     }),
     ("bitwiseXor", &["A", "B"], |a| {
         a.ints(|one, other| Some(one ^ other))
+    }),
+    ("bitwiseLeftShift", &["A", "B"], |a| {
+        a.shifted(|bits, by| bits.checked_shl(by))
+    }),
+    ("bitwiseRightShift", &["A", "B"], |a| {
+        a.shifted(|bits, by| bits.checked_shr(by))
     }),
     ("bitwiseNot", &["A"], |a| Ok(json!(!a.int(0)?))),
     ("fail", &["msg"], |a| Err(a.text(0)?.to_owned())),
