@@ -360,3 +360,42 @@ fn a_near_cache_holds_no_more_than_its_bytes() {
     let kept = 500 - (house.node(0).stat("cmd_get") - asked);
     assert!((1..150).contains(&kept), "{kept} were answered by the router");
 }
+
+#[test]
+fn a_hot_shard_has_copies_and_a_delete_reaches_all() {
+    let house = House::with(r#"{"type": "PoolRoute", "pool": "A", "shard_splits": {"1": 3}}"#);
+    let mut client = house.client();
+    let mut node = house.node(0);
+    let copies = ["p:1:k", "p:1aa:k", "p:1ba:k"];
+    client.set("p:1:k", "v");
+    assert_eq!(client.get("p:1:k"), Some(b"v".to_vec()));
+    let stored = copies.iter().filter(|copy| node.get(copy).is_some()).count();
+    assert_eq!(stored, 1, "this router has one of the copies");
+    for copy in copies {
+        node.set(copy, "of another router");
+    }
+    client.send("delete p:1:k\r\n");
+    client.expect("DELETED\r\n");
+    for copy in copies {
+        assert_eq!(node.get(copy), None, "{copy}");
+    }
+}
+
+#[test]
+fn who_wins_a_lease_while_the_first_server_is_down_stores_where_it_was_won() {
+    let mut house = House::with(
+        r#"{"type": "FailoverRoute", "name": "f", "enable_lease_pairing": true, "children": ["PoolRoute|A", "PoolRoute|B"]}"#,
+    );
+    house.nodes[0].kill();
+    let mut client = house.client();
+    client.send("mg k v c N30\r\n");
+    let won = client.read_line();
+    let token = won.split(' ').find_map(|word| word.strip_prefix('c'));
+    let token = token.unwrap_or_else(|| panic!("no lease: {won}")).to_owned();
+    assert!(won.starts_with("VA 0 ") && won.ends_with(" W"), "{won}");
+    client.expect("\r\n");
+    client.send(format!("ms k 1 C{token}\r\nv\r\n"));
+    client.expect("HD\r\n");
+    assert_eq!(house.node(1).get("k"), Some(b"v".to_vec()));
+    assert_eq!(client.stat("redirected_lease_set_count"), 1);
+}
