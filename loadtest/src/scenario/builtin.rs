@@ -61,7 +61,10 @@ const BUILTINS: [(&str, &str); 26] = [
 ];
 
 /// What others extend: nothing is done in it, and it may take longer.
-const BASES: [(&str, &str); 1] = [("base-3000rps", include_str!("../../scenarios/base-3000rps.toml"))];
+const BASES: [(&str, &str); 1] = [(
+    "base-3000rps",
+    include_str!("../../scenarios/bases/base-3000rps.toml"),
+)];
 
 /// The TOML of a built-in.
 #[must_use]
