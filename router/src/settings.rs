@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub max_connections: usize,
     /// The longest that a busy worker waits for more to do.
     pub linger: Duration,
+    /// How long a worker looks for replies before it sleeps.
+    pub spin: Duration,
     pub threads: usize,
     pub defaults: Defaults,
     /// For macros in configurations.
@@ -104,6 +106,7 @@ impl Settings {
             announce_version: options.announce_version.clone(),
             max_connections: options.max_connections,
             linger: options.linger,
+            spin: options.spin,
             threads,
             defaults: Defaults {
                 server_timeout: options.server_timeout,

@@ -196,6 +196,10 @@ pub struct Options {
     /// much time, and never more than a quarter of what the servers take to answer. 0us: it never waits.
     #[arg(long, default_value = "100us", value_parser = moment, value_name = "TIME")]
     pub linger: Duration,
+    /// How long a worker that waits for replies keeps looking for them before it sleeps: less latency for more CPU, up to
+    /// a whole core for each worker. 0us: it sleeps at once.
+    #[arg(long, default_value = "0us", value_parser = moment, value_name = "TIME")]
+    pub spin: Duration,
     /// How often the configuration file is looked at.
     #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub config_poll: Duration,

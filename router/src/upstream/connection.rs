@@ -450,10 +450,15 @@ impl Upstream {
         }
     }
 
+    /// Whether somebody waits for a reply of it.
+    pub(crate) fn awaits_replies(&self) -> bool {
+        self.flight.oldest().is_some()
+    }
+
     /// Lets go of it because the configuration did; true once nothing waits for it any more.
     pub(crate) fn retire(&mut self) -> bool {
         self.retired = true;
-        self.flight.oldest().is_none()
+        !self.awaits_replies()
     }
 }
 

@@ -258,6 +258,11 @@ impl Core {
         }
     }
 
+    /// Whether a server owes a reply.
+    pub(super) fn awaits_replies(&self) -> bool {
+        self.servers.iter().any(|(_, upstream)| upstream.awaits_replies())
+    }
+
     /// The nearest timer, of a server or of a composite request.
     pub(super) fn deadline(&self) -> Option<Micros> {
         let servers = self

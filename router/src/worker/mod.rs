@@ -77,6 +77,8 @@ pub(crate) struct Worker {
     bell: Bell,
     bell_waker: Arc<SocketWaker>,
     bell_at: Option<Micros>,
+    /// When there was last something to do.
+    worked_at: Micros,
     tokens: Vec<Token>,
     scratch: Vec<u8>,
     draining: bool,
@@ -132,6 +134,7 @@ impl Worker {
             bell,
             bell_waker,
             bell_at: None,
+            worked_at: Micros(0),
             tokens: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             draining: false,
@@ -162,8 +165,11 @@ impl Worker {
         self.tokens = tokens;
         self.on_time();
         self.core.settle();
-        self.arm(cx);
-        self.linger(sockets);
+        let spins = self.spins(sockets);
+        self.arm(spins, cx);
+        if !spins {
+            self.linger(sockets);
+        }
         if self.draining && self.core.front.clients.len() == 0 {
             return Poll::Ready(());
         }
@@ -287,8 +293,17 @@ impl Worker {
         self.core.on_time();
     }
 
-    /// Sets the bell to the nearest deadline, and asks to be polled again if sockets are left over.
-    fn arm(&mut self, cx: &mut Context<'_>) {
+    /// Whether to look again rather than to sleep: replies are to come, and it is not long since something came.
+    fn spins(&mut self, sockets: usize) -> bool {
+        if sockets > 0 {
+            self.worked_at = self.core.now;
+        }
+        let spin = self.core.settings.spin;
+        !spin.is_zero() && self.core.now < self.worked_at.after(spin) && self.core.awaits_replies()
+    }
+
+    /// Sets the bell to the nearest deadline, and asks to be polled `again`, or because sockets are left over.
+    fn arm(&mut self, again: bool, cx: &mut Context<'_>) {
         let touched = self.core.nearest.take();
         let nearest = if self.bell_at.is_none() {
             self.core.deadline()
@@ -303,7 +318,7 @@ impl Worker {
             self.bell_at = Some(nearest);
             self.bell.ring_at(self.started + Duration::from_micros(nearest.0));
         }
-        if !self.core.ready.is_empty() {
+        if again || !self.core.ready.is_empty() {
             // Left over on purpose: the runtime looks for other events first.
             let again = std::pin::pin!(tokio::task::yield_now());
             let _ = again.poll(cx);
