@@ -48,6 +48,8 @@ pub(crate) struct Client {
     pub dirty: bool,
     /// Is not read, because it does not read or is far ahead of its replies.
     pub paused: bool,
+    /// The window in which it last sent something: see `Linger::sent`.
+    pub sent_in: u32,
     /// Will not be read any more: closes when everything it is owed has been sent.
     pub closing: bool,
     /// A hash of its address, for routes that choose by it.
@@ -69,6 +71,7 @@ impl Client {
             sent: 0,
             dirty: false,
             paused: false,
+            sent_in: 0,
             closing: false,
             from,
             usual: USUAL_AT_FIRST_BYTES,

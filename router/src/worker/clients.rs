@@ -54,6 +54,7 @@ impl Core {
             return;
         };
         client.ready.taken();
+        self.linger.sent(&mut client.sent_in);
         if client.out.len() > client.sent || client.closing {
             self.front.mark(id);
         }

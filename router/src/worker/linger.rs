@@ -2,8 +2,8 @@
 //! leave in one write to a server, all parts of a retrieval are back before it is answered, and a sleeping thread is
 //! woken once instead of for each of them. What network cards do with interrupts.
 //!
-//! The price is time, so it is bounded three ways: by `--linger`; by a quarter of what the servers take to answer; and
-//! a worker that has time to spare, or that finds plenty anyhow, does not wait at all.
+//! The price is time, so it is bounded: by `--linger`; by a quarter of what the servers take to answer; and a worker that
+//! has time to spare, that finds plenty anyhow, or that has too few clients for any to come meanwhile, does not wait.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const PART_OF_ROUND_TRIP: u64 = 4;
 const WORTH_WAITING_US: u64 = 20;
 /// Sockets in one turn that make waiting for more idle.
 const PLENTY: usize = 24;
+/// Clients that sent something in a window. Fewer, who all wait for their replies, send nothing while we wait.
+const CLIENTS_MIN: u32 = 32;
 /// The newest answer counts for one in so many.
 const SMOOTHING: u64 = 16;
 
@@ -33,7 +35,11 @@ pub(super) struct Linger {
     window_began: Micros,
     /// Time spent in turns of this window, as those that were timed have it.
     worked_us: u64,
-    busy: bool,
+    /// The number of this window, and how many clients sent something in it.
+    window: u32,
+    clients: u32,
+    /// What the last window showed: that waiting pays.
+    pays: bool,
 }
 
 impl Linger {
@@ -44,13 +50,23 @@ impl Linger {
             turns: 0,
             window_began: Micros(0),
             worked_us: 0,
-            busy: false,
+            window: 1,
+            clients: 0,
+            pays: false,
         }
     }
 
     /// A server has answered.
     pub(super) fn answered(&mut self, round_trip_us: u64) {
         self.round_trip = self.round_trip - self.round_trip / SMOOTHING + round_trip_us;
+    }
+
+    /// A client sends something; `seen` is the window in which it did so last.
+    pub(super) fn sent(&mut self, seen: &mut u32) {
+        if *seen != self.window {
+            *seen = self.window;
+            self.clients += 1;
+        }
     }
 
     /// Whether this turn's end is to be told.
@@ -70,11 +86,15 @@ impl Linger {
         if let Some(ended) = ended {
             self.judge(began, ended);
         }
-        if !self.busy || sockets == 0 || sockets >= PLENTY {
+        if !self.pays || sockets == 0 || sockets >= PLENTY {
             return None;
         }
-        let wait_us = (self.round_trip / SMOOTHING / PART_OF_ROUND_TRIP).min(self.limit_us);
+        let wait_us = self.wait_us();
         (wait_us >= WORTH_WAITING_US).then(|| Duration::from_micros(wait_us))
+    }
+
+    fn wait_us(&self) -> u64 {
+        (self.round_trip / SMOOTHING / PART_OF_ROUND_TRIP).min(self.limit_us)
     }
 
     fn judge(&mut self, began: Micros, ended: Micros) {
@@ -84,10 +104,12 @@ impl Linger {
             return;
         }
         // Waiting makes a worker less busy: it goes on until there is little left to save.
-        let enough = if self.busy { window_us / 3 } else { window_us / 2 };
-        self.busy = self.worked_us > enough;
+        let enough_us = if self.pays { window_us / 3 } else { window_us / 2 };
+        self.pays = self.worked_us > enough_us && self.clients >= CLIENTS_MIN;
         self.window_began = ended;
+        self.window = self.window.wrapping_add(1);
         self.worked_us = 0;
+        self.clients = 0;
     }
 }
 
@@ -96,76 +118,84 @@ mod tests {
     use super::{Linger, Micros, PLENTY};
     use std::time::Duration;
 
-    /// A worker whose turns take `work_us`, with `idle_us` between them, in front of servers that take `round_trip_us`.
-    fn settled(work_us: u64, idle_us: u64, round_trip_us: u64, limit_us: u64) -> (Linger, Micros) {
-        let mut linger = Linger::new(Duration::from_micros(limit_us));
-        let mut now = Micros(0);
-        for _ in 0..1_000 {
-            let began = Micros(now.0 + idle_us);
-            now = Micros(began.0 + work_us);
-            linger.answered(round_trip_us);
-            let ended = linger.looks_at_the_clock().then_some(now);
-            linger.after_turn(1, began, ended);
-        }
-        (linger, now)
+    const MANY: usize = 50;
+
+    /// A worker whose turns take `work_us`, with `idle_us` between them, for so many clients, in front of servers that
+    /// take `round_trip_us`.
+    struct Bench {
+        linger: Linger,
+        now: Micros,
     }
 
-    fn next(linger: &mut Linger, sockets: usize, now: Micros) -> Option<u64> {
-        let wait = linger.after_turn(sockets, now, None)?;
-        u64::try_from(wait.as_micros()).ok()
+    impl Bench {
+        fn new(limit_us: u64) -> Self {
+            Self {
+                linger: Linger::new(Duration::from_micros(limit_us)),
+                now: Micros(0),
+            }
+        }
+
+        fn settled(mut self, (work_us, idle_us): (u64, u64), clients: usize, round_trip_us: u64) -> Self {
+            let mut clients = vec![0; clients];
+            for turn in 0..2_000 {
+                let began = Micros(self.now.0 + idle_us);
+                self.now = Micros(began.0 + work_us);
+                let client = turn % clients.len();
+                self.linger.sent(&mut clients[client]);
+                self.linger.answered(round_trip_us);
+                let ended = self.linger.looks_at_the_clock().then_some(self.now);
+                self.linger.after_turn(2, began, ended);
+            }
+            self
+        }
+
+        fn next(&mut self, sockets: usize) -> Option<u64> {
+            let wait = self.linger.after_turn(sockets, self.now, None)?;
+            u64::try_from(wait.as_micros()).ok()
+        }
     }
 
     #[test]
     fn a_busy_worker_waits_for_a_quarter_of_what_its_servers_take() {
-        let (mut linger, now) = settled(30, 10, 200, 100);
-        let wait = next(&mut linger, 1, now).unwrap();
+        let wait = Bench::new(100).settled((30, 10), MANY, 200).next(1).unwrap();
         assert!((45..=50).contains(&wait), "{wait}");
     }
 
     #[test]
     fn never_longer_than_it_may() {
-        let (mut linger, now) = settled(30, 10, 20_000, 100);
-        assert_eq!(next(&mut linger, 1, now), Some(100));
-        let (mut linger, now) = settled(30, 10, 20_000, 0);
-        assert_eq!(next(&mut linger, 1, now), None);
+        assert_eq!(Bench::new(100).settled((30, 10), MANY, 20_000).next(1), Some(100));
+        assert_eq!(Bench::new(0).settled((30, 10), MANY, 20_000).next(1), None);
     }
 
     #[test]
     fn not_when_it_has_time_to_spare() {
-        let (mut linger, now) = settled(10, 30, 400, 100);
-        assert_eq!(next(&mut linger, 1, now), None);
+        assert_eq!(Bench::new(100).settled((10, 30), MANY, 400).next(1), None);
     }
 
     #[test]
     fn not_when_servers_answer_at_once() {
-        let (mut linger, now) = settled(30, 10, 60, 100);
-        assert_eq!(next(&mut linger, 1, now), None);
+        assert_eq!(Bench::new(100).settled((30, 10), MANY, 60).next(1), None);
+    }
+
+    #[test]
+    fn not_for_a_few_clients() {
+        assert_eq!(Bench::new(100).settled((30, 10), 16, 400).next(1), None);
     }
 
     #[test]
     fn not_when_it_finds_plenty_or_nothing() {
-        let (mut linger, now) = settled(30, 10, 400, 100);
-        assert_eq!(next(&mut linger, PLENTY, now), None);
-        assert_eq!(next(&mut linger, 0, now), None);
-        assert_eq!(next(&mut linger, PLENTY - 1, now), Some(100));
+        let mut bench = Bench::new(100).settled((30, 10), MANY, 400);
+        assert_eq!(bench.next(PLENTY), None);
+        assert_eq!(bench.next(0), None);
+        assert_eq!(bench.next(PLENTY - 1), Some(100));
     }
 
     #[test]
     fn one_that_waits_goes_on_at_less_than_half_of_its_time() {
-        let (mut linger, mut now) = settled(30, 10, 400, 100);
-        for _ in 0..1_000 {
-            let began = Micros(now.0 + 30);
-            now = Micros(began.0 + 20);
-            let ended = linger.looks_at_the_clock().then_some(now);
-            linger.after_turn(1, began, ended);
-        }
-        assert!(next(&mut linger, 1, now).is_some());
-        for _ in 0..1_000 {
-            let began = Micros(now.0 + 40);
-            now = Micros(began.0 + 10);
-            let ended = linger.looks_at_the_clock().then_some(now);
-            linger.after_turn(1, began, ended);
-        }
-        assert_eq!(next(&mut linger, 1, now), None);
+        let mut bench = Bench::new(100)
+            .settled((30, 10), MANY, 400)
+            .settled((20, 30), MANY, 400);
+        assert!(bench.next(1).is_some());
+        assert_eq!(bench.settled((10, 40), MANY, 400).next(1), None);
     }
 }
