@@ -225,8 +225,9 @@ fn announce(bound: &Bound) {
     let _nobody_reads = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// Done when the process is told to stop. On the way, `SIGHUP` reads certificates and users again.
-async fn stop_signal(node: Arc<Node>) {
+/// Done when the process is told to stop. On the way, `SIGHUP` reads certificates and users again. Signals are heard from
+/// this call on, not from the first wait: whoever reads that we are ready may send one at once.
+fn stop_signal(node: Arc<Node>) -> impl Future<Output = ()> {
     let on = |kind| signal(kind).ok();
     let [mut interrupt, mut terminate, mut user1, mut hangup] = [
         on(SignalKind::interrupt()),
@@ -234,16 +235,18 @@ async fn stop_signal(node: Arc<Node>) {
         on(SignalKind::user_defined1()),
         on(SignalKind::hangup()),
     ];
-    loop {
-        tokio::select! {
-            Some(()) = recv(&mut interrupt) => return,
-            Some(()) = recv(&mut terminate) => return,
-            Some(()) = recv(&mut user1) => return,
-            Some(()) = recv(&mut hangup) => match node.reload() {
-                Ok(()) => info!("SIGHUP: certificates and users are read again"),
-                Err(error) => error!(%error, "SIGHUP: what was read before stays"),
-            },
-            else => std::future::pending().await,
+    async move {
+        loop {
+            tokio::select! {
+                Some(()) = recv(&mut interrupt) => return,
+                Some(()) = recv(&mut terminate) => return,
+                Some(()) = recv(&mut user1) => return,
+                Some(()) = recv(&mut hangup) => match node.reload() {
+                    Ok(()) => info!("SIGHUP: certificates and users are read again"),
+                    Err(error) => error!(%error, "SIGHUP: what was read before stays"),
+                },
+                else => std::future::pending().await,
+            }
         }
     }
 }
