@@ -104,14 +104,18 @@ fn idle_connections_and_half_requests_do_not_hold_an_exit_up() {
     }
 }
 
+/// What a program of its own needs to start.
+fn alone(program: Program) -> &'static [&'static str] {
+    match program {
+        Program::Router => &["--sharded", "127.0.0.1:1"],
+        _ => &[],
+    }
+}
+
 #[test]
 fn a_signal_right_behind_the_ready_line_is_heard() {
     for program in [Program::CacheNode, Program::Router] {
-        let args: &[&str] = if program == Program::Router {
-            &["--sharded", "127.0.0.1:1"]
-        } else {
-            &[]
-        };
+        let args = alone(program);
         for _ in 0..10 {
             // Together, so that none of them has a processor to itself when it is ready.
             let mut started: Vec<_> = (0..4).map(|_| Process::start(program, args)).collect();
@@ -128,11 +132,7 @@ fn a_signal_right_behind_the_ready_line_is_heard() {
 #[test]
 fn a_second_signal_is_not_needed_and_an_idle_process_ends_at_once() {
     for program in [Program::CacheNode, Program::Router] {
-        let args: &[&str] = if program == Program::Router {
-            &["--sharded", "127.0.0.1:1"]
-        } else {
-            &[]
-        };
+        let args = alone(program);
         let mut process = Process::start(program, args);
         process.signal(Signal::TERM);
         assert_eq!(process.wait(Duration::from_secs(5)).code(), Some(0));

@@ -225,12 +225,7 @@ fn node(mut table: Table<'_>) -> Result<NodeSpec> {
         ));
     }
     let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
-    let args = table
-        .strings("args")?
-        .unwrap_or_default()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let args = args(&mut table)?;
     let program = table.string("program")?.map(PathBuf::from);
     table.finish()?;
     Ok(NodeSpec {
@@ -240,6 +235,12 @@ fn node(mut table: Table<'_>) -> Result<NodeSpec> {
         ttl_jitter: None,
         program,
     })
+}
+
+/// Words for a program's command line.
+fn args(table: &mut Table<'_>) -> Result<Vec<String>> {
+    let args = table.strings("args")?.unwrap_or_default();
+    Ok(args.into_iter().map(str::to_owned).collect())
 }
 
 /// `router = true`, `false` or a table of settings.
@@ -254,12 +255,7 @@ fn router(node: &Node, folder: Option<&Path>) -> Result<Option<RouterSpec>> {
     };
     let processes = table.count("processes", 1, ROUTERS_MAX)?.unwrap_or(1);
     let threads = table.count("threads", 1, THREADS_MAX)?.unwrap_or(1);
-    let args = table
-        .strings("args")?
-        .unwrap_or_default()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let args = args(&mut table)?;
     table.finish()?;
     Ok(Some(RouterSpec {
         config,
