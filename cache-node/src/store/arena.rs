@@ -5,6 +5,7 @@
 use std::io;
 
 use mapped::{MappedFile, Region};
+use prefetch_index::prefetch_index;
 
 /// Cache lines start at multiples of this.
 pub(super) const LINE_BYTES: usize = 64;
@@ -198,6 +199,17 @@ impl Arena {
         let (extent, offset) = self.split(pos);
         let extent = &self.extents[extent];
         &extent[offset..]
+    }
+
+    /// Asks the processor for so many lines from the one at `pos` on, and does not wait for them. They need not exist.
+    #[inline(always)]
+    pub(super) fn fetch_ahead(&self, pos: usize, lines: usize) {
+        let (extent, offset) = self.split(pos);
+        if let Some(extent) = self.extents.get(extent) {
+            for line in 0..lines {
+                prefetch_index::<u8>(&extent[..], offset + line * LINE_BYTES);
+            }
+        }
     }
 
     /// The same, to be changed.

@@ -22,7 +22,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -304,26 +303,19 @@ impl Store {
             *guard = Some(lock);
         }
         let mut spots = [Spot::default(); BATCH];
-        let mut touched = 0;
         for (key, spot) in keys[batch.clone()].iter().zip(&mut spots) {
             spot.guard = usize::from(guard_of[self.shard_number(key.hash)]);
             let Some(shard) = &guards[spot.guard] else {
                 continue;
             };
-            let byte;
-            (spot.line, byte) = shard.touch_line(key.hash);
-            touched ^= byte;
+            spot.line = shard.line_ahead(key.hash);
         }
         for (key, spot) in keys[batch.clone()].iter().zip(&mut spots) {
             let Some(shard) = &guards[spot.guard] else {
                 continue;
             };
-            let byte;
-            (spot.near, byte) = shard.touch_cell(spot.line, key.hash);
-            touched ^= byte;
+            spot.near = shard.cell_ahead(spot.line, key.hash);
         }
-        // The loads must happen, though nobody wants what they bring.
-        black_box(touched);
         // Once an entry has been taken out, those seen before may have moved.
         let mut intact = true;
         for (index, spot) in batch.clone().zip(&spots) {

@@ -72,6 +72,10 @@ pub(super) enum Sought {
     Missing,
 }
 
+/// Lines of a cell that are fetched ahead: header, key and a value of a hundred bytes. The processor sees by itself
+/// where a longer one goes on.
+const CELL_LINES_AHEAD: usize = 3;
+
 impl Shard {
     /// An empty shard; its memory lies in `file`, if there is one.
     pub(super) fn new(
@@ -341,21 +345,20 @@ impl Shard {
         (handle.number as usize > LOCKED_COPY_BYTES_MAX).then_some(handle)
     }
 
-    /// Where a search for `hash` begins, and something that depends on the bytes there: asking loads them into the
-    /// processor's cache.
+    /// Where a search for `hash` begins; the line there is on its way into the processor's cache.
     #[inline(always)]
-    pub(super) fn touch_line(&self, hash: u64) -> (usize, u8) {
+    pub(super) fn line_ahead(&self, hash: u64) -> usize {
         let line = self.index.first_line(&self.arena, hash);
-        (line, self.arena.line(line)[0])
+        self.arena.fetch_ahead(line, 1);
+        line
     }
 
-    /// The entry that a search for `hash` from this line meets first, and something that depends on the first bytes of
-    /// its cell.
+    /// The entry that a search for `hash` from this line meets first; its cell is on its way.
     #[inline(always)]
-    pub(super) fn touch_cell(&self, line: usize, hash: u64) -> (Option<Near>, u8) {
-        let near = Index::first_match(&self.arena, line, hash);
-        let byte = near.map_or(0, |near| self.arena.tail(near.loc.pos())[0]);
-        (near, byte)
+    pub(super) fn cell_ahead(&self, line: usize, hash: u64) -> Option<Near> {
+        let near = Index::first_match(&self.arena, line, hash)?;
+        self.arena.fetch_ahead(near.loc.pos(), CELL_LINES_AHEAD);
+        Some(near)
     }
 
     #[inline]
