@@ -238,16 +238,16 @@ def memory_of_connections(server, count, request, end):
     return idle, each
 
 
-def bench(servers, flags, shape=SHAPE, lag_allowed=False):
-    """Drives `servers` in alternating slices; the figures as loadtest writes them.
+def bench(servers, flags, shape=SHAPE, lag_allowed=False, cores=frozenset({1})):
+    """Drives `servers` in alternating slices from `cores`; the figures as loadtest writes them.
 
     With `lag_allowed` an open loop whose schedule was not kept (exit 3) is no failure: its latencies tell of it.
     """
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         targets = [word for server in servers for word in ("--target", server.target())]
         argv = [ours("loadtest"), "bench", *targets, *shape, *flags, "--json", out.name]
-        cores = os.sched_getaffinity(0)
-        client = {1} if 1 in cores else cores
+        there = os.sched_getaffinity(0)
+        client = cores if cores <= there else there
         done = subprocess.run(argv, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, client))
         if done.returncode not in ((0, 3) if lag_allowed else (0,)):
             sys.exit(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")

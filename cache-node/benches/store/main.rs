@@ -12,11 +12,13 @@ mod memory;
 mod pause;
 mod speed;
 mod support;
+mod threads;
 mod workload;
 
 const USAGE: &str = "\
 store memory              bytes of memory per item, above key and value; memory when full and churning
 store speed [ITEMS]       CPU time per operation
+store threads [ITEMS]     CPU time per operation of one thread, and of two at a time
 store pause [ITEMS [SEGMENT_BYTES|all]]
                           histogram of one operation's time, filling, evicting and overwriting
 store count OPERATION     runs one operation often, to be counted by callgrind
@@ -37,6 +39,8 @@ fn main() {
         ["memory-full", kind, megabytes] => memory::full(kind, number(megabytes)),
         ["speed"] => speed::measure(1_000_000),
         ["speed", items] => speed::measure(number(items)),
+        ["threads"] => threads::measure(1_000_000),
+        ["threads", items] => threads::measure(number(items)),
         ["pause"] => pause::measure(10_000_000, None),
         ["pause", items] => pause::measure(number(items), None),
         ["pause", items, "all"] => pause::measure_all(items),
