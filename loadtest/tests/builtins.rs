@@ -173,6 +173,28 @@ fn what_was_popular_makes_room() {
 }
 
 #[test]
+fn what_is_predicted_of_a_shift_counts_what_is_stored_at_that_moment() {
+    // All over within the second between two looks at the nodes, if the machine is quick.
+    let quick = [
+        ("duration = \"60s\"", "duration = \"20s\""),
+        (
+            "duration = \"20s\"\n\n[[phase]]\nname = \"shift\"",
+            "duration = \"2s\"\n\n[[phase]]\nname = \"shift\"",
+        ),
+        ("duration = \"80s\"", "duration = \"5s\""),
+    ];
+    let (_, outcome, said) = run(&smaller(changed("popularity-shift", &quick), 100));
+    let predicted = outcome.events[0]
+        .predicted
+        .first_1k
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        predicted > 0.85,
+        "nearly every key was stored, and {predicted} was predicted"
+    );
+}
+
+#[test]
 fn full_nodes_keep_what_the_theory_of_their_eviction_says() {
     // A quarter of the keys, at a quarter of the memory.
     let less = ("memory = \"4MiB\"", "memory = \"1MiB\"");

@@ -77,7 +77,7 @@ impl Run<'_> {
             Action::ExpireHot { rank } => self.expire_hot(*rank, fired).await,
             Action::SyncExpiry { fraction } => self.sync_expiry(*fraction, fired).await,
             Action::PopularityShift { shift } => {
-                let mixture = self.shifted(*shift);
+                let mixture = self.shifted(*shift).await;
                 self.begin_epoch_beside(mixture, fired);
                 self.shell.with(|core, _| core.shift_popularity(*shift));
                 Ok(())

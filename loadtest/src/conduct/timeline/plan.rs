@@ -1,5 +1,6 @@
 //! Works out what a change will do before it is done, lets it count, and looks afterwards at what it did.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cluster::HashKind;
@@ -8,6 +9,7 @@ use super::{Fired, Run};
 use crate::conduct::RunError;
 use crate::conduct::change::{self, Planned, Question};
 use crate::conduct::detour::{Detour, To};
+use crate::conduct::watch;
 use crate::measure::theory::{ColdCurve, Mixture};
 use crate::scenario::Shift;
 
@@ -159,12 +161,14 @@ impl Run<'_> {
 
     /// Other keys become popular, drawn at random: of what is asked for now, the share that is in memory hits, and the
     /// rest as on an empty cluster. (Where popularity only moves on, it depends on how far: nothing is predicted.)
-    pub(super) fn shifted(&self, shift: Shift) -> Option<Mixture> {
+    pub(super) async fn shifted(&self, shift: Shift) -> Option<Mixture> {
         let warm = self.shell.core().recorder.warm()?;
         let popularity = self.prepared.popularity.as_ref()?;
         if shift != Shift::Reshuffle {
             return None;
         }
+        // The last look may be a second old, and much is stored in a second.
+        watch::look(&self.watch, self.epoch, &mut HashMap::new()).await;
         let members = self.cluster.members();
         let watch = self.watch.borrow();
         let items = watch.latest().into_iter().filter_map(|row| {
