@@ -192,8 +192,9 @@ pub struct Options {
     /// How long SIGTERM waits for replies still under way.
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub drain_timeout: Duration,
-    /// Longest that a busy worker waits for more to arrive before it looks again: less CPU per request for at most so
-    /// much time, and never more than a quarter of what the servers take to answer. 0us: it never waits.
+    /// Longest that a worker kept busy by 32 clients or more waits for more to arrive before it looks again: less CPU per
+    /// request for at most so much time, and never more than a quarter of what the servers take to answer. 0us: it
+    /// never waits.
     #[arg(long, default_value = "100us", value_parser = moment, value_name = "TIME")]
     pub linger: Duration,
     /// How long a worker that waits for replies keeps looking for them before it sleeps: less latency for more CPU, up to
