@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 mod against;
+mod apart;
 mod clients;
 mod dashboards;
 mod deploy;
