@@ -32,6 +32,7 @@ mod spool;
 mod staleness;
 mod topology;
 mod transcripts;
+mod warm_up;
 
 /// Says that a check could not run here and why; with `HEARTH_REQUIRE_ALL` (as in CI) that is a failure.
 #[track_caller]

@@ -121,17 +121,12 @@ impl Cluster {
             }),
         };
         if let Some(warm) = &self.warm {
-            let mut reads = json!({"type": "WarmUpRoute", "cold": route, "warm": "PoolRoute|warm"});
-            if let Some(exptime) = warm.exptime {
-                reads["exptime"] = json!(exptime);
-            }
             // What is deleted must not come back from the old nodes.
-            let deletes = json!({"type": "AllSyncRoute", "children": [route, "PoolRoute|warm"]});
-            route = json!({
-                "type": "OperationSelectorRoute",
-                "default_policy": reads,
-                "operation_policies": {"delete": deletes},
-            });
+            route =
+                json!({"type": "WarmUpRoute", "cold": route, "warm": "PoolRoute|warm", "deletes": "both"});
+            if let Some(exptime) = warm.exptime {
+                route["exptime"] = json!(exptime);
+            }
         }
         route
     }

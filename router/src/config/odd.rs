@@ -69,7 +69,7 @@ fn handles() -> Vec<Value> {
         json!({"type": "ShadowRoute", "target": "PoolRoute|A", "shadows": [{"target": "NullRoute", "keys_to_shadow": ["k"]}], "shadow_policy": "default"}),
         json!({"type": "SlowWarmUpRoute", "target": "PoolRoute|A", "failoverTarget": "NullRoute", "settings": {"min_requests": 5}}),
         json!({"type": "StagingRoute", "warm": "PoolRoute|A", "staging": "PoolRoute|A"}),
-        json!({"type": "WarmUpRoute", "cold": "PoolRoute|A", "warm": "PoolRoute|A", "exptime": 5, "enable_metaget": true}),
+        json!({"type": "WarmUpRoute", "cold": "PoolRoute|A", "warm": "PoolRoute|A", "exptime": 5, "enable_metaget": true, "deletes": "both"}),
     ]
 }
 

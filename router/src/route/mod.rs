@@ -15,6 +15,7 @@ pub(crate) mod all_sync;
 pub(crate) mod big_value;
 pub(crate) mod blackhole;
 pub(crate) mod coalesce;
+mod copy_gate;
 pub(crate) mod destination;
 pub(crate) mod error;
 pub(crate) mod failover;

@@ -3,14 +3,18 @@
 //!
 //! A plain get is answered with what the warm pool has, and the cold pool is filled in the background. Where the answer
 //! has to be the cold pool's own (a cas unique, a touch, the flags of `mg`), it is filled first and asked again. Writes
-//! and deletes go to the cold pool; what the warm pool still holds is the application's business, as in mcrouter.
+//! and deletes go to the cold pool; what the warm pool still holds is the application's business, as in mcrouter. With
+//! `"deletes": "both"` it is ours: deletes go to both pools, and no copy of what was deleted meanwhile is stored.
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::{Exptime, StoreVerb};
 
-use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers};
+use super::all_sync::worst;
+use super::copy_gate::{CopyGate, Copying, Reading};
+use super::{Answer, Blueprint, Handle, Plan, RouteHandle, Routed, Servers, join_all};
 use crate::config::check::{Checker, ConfigError, Node};
 use crate::flow::Caller;
 use crate::reply::{Kind, Reply};
@@ -19,18 +23,35 @@ use crate::request::{OwnedRequest, Routing};
 
 pub(crate) fn parse(node: &Node<'_>, checker: &mut Checker<'_>) -> Result<Blueprint, ConfigError> {
     // `enable_metaget` turned on in mcrouter what is always so here.
-    node.only(&["type", "name", "cold", "warm", "exptime", "enable_metaget"])?;
+    node.only(&[
+        "type",
+        "name",
+        "cold",
+        "warm",
+        "exptime",
+        "enable_metaget",
+        "deletes",
+    ])?;
     let cold = checker.route(&node.need("cold")?)?;
     let warm = checker.route(&node.need("warm")?)?;
     let exptime = match node.get("exptime") {
         Some(given) => Some(Exptime(given.integer()?)),
         None => None,
     };
+    let gate = match node.get("deletes") {
+        None => None,
+        Some(given) => match given.string()? {
+            "cold" => None,
+            "both" => Some(CopyGate::new()),
+            other => return Err(given.unknown("choice", other, &["cold", "both"])),
+        },
+    };
     Ok(Arc::new(move |builder| {
         Rc::new(WarmUpRoute {
             cold: builder.once(&cold),
             warm: builder.once(&warm),
             exptime,
+            gate: gate.clone(),
         })
     }))
 }
@@ -40,6 +61,31 @@ struct WarmUpRoute {
     warm: Handle,
     /// The expiry that copies get instead of the one they have.
     exptime: Option<Exptime>,
+    /// If deletes go to both.
+    gate: Option<Arc<CopyGate>>,
+}
+
+/// How often a delete looks whether the copies it waits for are stored.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Stores one copy, and is held to be storing until the answer has come.
+struct Storing {
+    cold: Handle,
+    _copying: Copying,
+}
+
+impl RouteHandle for Storing {
+    fn route(&self, _request: Routing<'_>, _servers: &Servers) -> Routed {
+        Routed::Composite
+    }
+
+    fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
+        Box::pin(async move { Rc::clone(&self.cold).call(request, caller).await })
+    }
+
+    fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
+        self.cold.destinations(request, into);
+    }
 }
 
 /// The item under the request's key, with its TTL: by `mg`, or by a plain `get` of a server too old for that, which
@@ -88,7 +134,35 @@ pub(crate) fn copy(
 }
 
 impl WarmUpRoute {
+    /// What stores the copy of what was read; nothing if it was deleted meanwhile.
+    fn storing(&self, reading: Option<Reading>) -> Option<Handle> {
+        if self.gate.is_none() {
+            return Some(Rc::clone(&self.cold));
+        }
+        let copying = reading?.copy()?;
+        Some(Rc::new(Storing {
+            cold: Rc::clone(&self.cold),
+            _copying: copying,
+        }))
+    }
+
+    fn deletes_both(&self, op: Op) -> bool {
+        op == Op::Delete && self.gate.is_some()
+    }
+
+    async fn delete(self: Rc<Self>, gate: Arc<CopyGate>, request: Rc<OwnedRequest>, caller: Caller) -> Reply {
+        let deleting = gate.delete(&request.key);
+        while deleting.has_to_wait() {
+            caller.sleep(LOOK).await;
+        }
+        let ask = |pool: &Handle| Rc::clone(pool).call(Rc::clone(&request), caller.clone());
+        let replies = join_all(vec![ask(&self.cold), ask(&self.warm)]).await;
+        drop(deleting);
+        worst(replies).unwrap_or_else(|| Reply::nothing(&request))
+    }
+
     async fn read(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Reply {
+        let reading = self.gate.as_ref().and_then(|gate| gate.read(&request.key));
         let ask_cold = || Rc::clone(&self.cold).call(Rc::clone(&request), caller.clone());
         let cold = ask_cold().await;
         if !cold.is_miss() && !cold.failed() {
@@ -101,14 +175,15 @@ impl WarmUpRoute {
             Err(_) => return cold,
         };
         let filled = copy(&request, &found, self.exptime).map(Rc::new);
+        let filled = filled.and_then(|filled| Some((self.storing(reading)?, filled)));
         if request.op == Op::Get && request.expect == Expect::Retrieval {
-            if let Some(filled) = filled {
-                caller.start_unheard(&self.cold, &filled);
+            if let Some((storing, filled)) = filled {
+                caller.start_unheard(&storing, &filled);
             }
             return Reply::hit(&request, &found.0);
         }
-        if let Some(filled) = filled {
-            Rc::clone(&self.cold).call(filled, caller.clone()).await;
+        if let Some((storing, filled)) = filled {
+            storing.call(filled, caller.clone()).await;
         }
         ask_cold().await
     }
@@ -116,7 +191,7 @@ impl WarmUpRoute {
 
 impl RouteHandle for WarmUpRoute {
     fn route(&self, request: Routing<'_>, servers: &Servers) -> Routed {
-        if request.op.is_get() {
+        if request.op.is_get() || self.deletes_both(request.op) {
             Routed::Composite
         } else {
             self.cold.route(request, servers)
@@ -125,16 +200,26 @@ impl RouteHandle for WarmUpRoute {
 
     fn call(self: Rc<Self>, request: Rc<OwnedRequest>, caller: Caller) -> Answer {
         if request.op.is_get() && request.expect != Expect::MetaDebug {
-            Box::pin(self.read(request, caller))
-        } else {
-            Rc::clone(&self.cold).call(request, caller)
+            return Box::pin(self.read(request, caller));
+        }
+        match &self.gate {
+            Some(gate) if request.op == Op::Delete => {
+                let gate = Arc::clone(gate);
+                Box::pin(self.delete(gate, request, caller))
+            }
+            _ => Rc::clone(&self.cold).call(request, caller),
         }
     }
 
     fn destinations(&self, request: Routing<'_>, into: &mut Plan) {
-        into.handle("WarmUpRoute: cold, then for gets warm", |into| {
+        let explained = if self.deletes_both(request.op) {
+            "WarmUpRoute: deletes to both"
+        } else {
+            "WarmUpRoute: cold, then for gets warm"
+        };
+        into.handle(explained, |into| {
             self.cold.destinations(request, into);
-            if request.op.is_get() {
+            if request.op.is_get() || self.deletes_both(request.op) {
                 self.warm.destinations(request, into);
             }
         });
@@ -223,6 +308,20 @@ mod tests {
         );
         assert!(
             play(r#", "exptime": 5"#, "get k~", &["END~", "STORED~"], warm).ends_with("a: add k 7 5 1~x~")
+        );
+    }
+
+    #[test]
+    fn deletes_go_to_both_if_they_are_to() {
+        let both = ", \"deletes\": \"both\"";
+        assert_eq!(
+            play(both, "delete k~", &["NOT_FOUND~"], &["DELETED~"]),
+            "a: delete k~\nb: delete k~\n=> NOT_FOUND~"
+        );
+        assert!(play(both, "delete k~", &["DELETED~"], &["timeout"]).ends_with("=> timeout"));
+        assert_eq!(
+            play(both, "get k~", &["END~", "STORED~"], &["VA 1 t90 f7~x~"]),
+            "a: get k~\nb: mg k t f v~\n=> VALUE k 7 1~x~END~\na: add k 7 90 1~x~"
         );
     }
 
