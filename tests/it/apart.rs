@@ -197,7 +197,7 @@ fn variables_move_keys_while_the_configuration_stays() {
         "the router says what is wrong",
         || match house.client().get("__mcrouter__.config_last_error") {
             Some(told) if told.ends_with(b"hash_route_weights.shop: expected a list of weights") => Ok(()),
-            told => Err(format!("{:?}", told.map(|told| String::from_utf8(told)))),
+            told => Err(format!("{:?}", told.map(String::from_utf8))),
         },
     );
     assert_eq!(places("third:"), [1]);
