@@ -1,7 +1,7 @@
 //! What mcrouter's larger users rely on, before real servers: keys in buckets, failure domains, and variables that are
 //! changed apart from the configuration.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 
 use tempfile::TempDir;
 use tests::{
@@ -24,24 +24,20 @@ impl House {
             .map(|_| Process::start(Program::CacheNode, &["-m", "64", "-t", "1"]))
             .collect();
         let folder = TempDir::new().expect("a scratch folder");
-        let path = folder.path().join("router.json");
-        fs::write(&path, config([0, 1, 2].map(|index: usize| nodes[index].addr())))
-            .expect("the config is written");
-        fs::write(folder.path().join("vars.json"), vars).expect("the variables are written");
-        let text = |path: PathBuf| path.to_str().expect("a plain path").to_owned();
-        let (file, vars) = (text(path), text(folder.path().join("vars.json")));
+        let vars_file = folder.path().join("vars.json");
+        fs::write(&vars_file, vars).expect("the variables are written");
+        let vars_file = vars_file.to_str().expect("a plain path");
+        let config = config([0, 1, 2].map(|index: usize| nodes[index].addr()));
         let args = [
-            "-c",
-            &file,
             "-t",
             "1",
             "--runtime-vars-file",
-            &vars,
+            vars_file,
             "--config-poll",
             "50ms",
         ];
         Self {
-            router: Process::start(Program::Router, &args),
+            router: Process::start_router(folder.path(), &config, &args),
             nodes,
             folder,
         }

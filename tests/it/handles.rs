@@ -1,6 +1,6 @@
 //! mcrouter's route handles, and ours, before real servers: what a user of each family relies on.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tests::{
@@ -33,12 +33,8 @@ impl House {
                 "route": {route}}}"#
         );
         let folder = TempDir::new().expect("a scratch folder");
-        let path = folder.path().join("router.json");
-        fs::write(&path, config).expect("the config is written");
-        let file = path.to_str().expect("a plain path");
-        let router = Process::start(Program::Router, &["-c", file, "-t", "1"]);
         Self {
-            router,
+            router: Process::start_router(folder.path(), &config, &["-t", "1"]),
             nodes,
             _folder: folder,
         }

@@ -1,6 +1,6 @@
 //! A cold pool that fills itself from a warm one, while what is copied is deleted.
 
-use std::{fs, net::SocketAddr};
+use std::net::SocketAddr;
 
 use tempfile::TempDir;
 use tests::{
@@ -18,10 +18,7 @@ fn start(route: &str) -> (Process, [Process; 2], TempDir) {
         r#"{{"pools": {{"cold": {{"servers": ["{cold}"]}}, "warm": {{"servers": ["{warm}"]}}}}, "route": {route}}}"#
     );
     let folder = TempDir::new().expect("a scratch folder");
-    let path = folder.path().join("router.json");
-    fs::write(&path, config).expect("the config is written");
-    let file = path.to_str().expect("a plain path");
-    let router = Process::start(Program::Router, &["-c", file, "-t", "2"]);
+    let router = Process::start_router(folder.path(), &config, &["-t", "2"]);
     (router, nodes, folder)
 }
 

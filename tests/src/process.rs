@@ -148,6 +148,16 @@ impl Process {
         }
     }
 
+    /// A router that goes by this configuration, kept as `router.json` in `folder`.
+    #[track_caller]
+    pub fn start_router(folder: &Path, config: &str, args: &[&str]) -> Self {
+        let path = folder.join("router.json");
+        fs::write(&path, config).expect("the config is written");
+        let file = path.to_str().expect("a plain path");
+        let args: Vec<&str> = ["-c", file].into_iter().chain(args.iter().copied()).collect();
+        Self::start(Program::Router, &args)
+    }
+
     /// Starts `program` with exactly `args`.
     pub fn try_start(program: Program, args: &[&str]) -> Result<Self, String> {
         let scratch = TempDir::new().map_err(|error| format!("scratch folder: {error}"))?;
