@@ -4,16 +4,16 @@ use std::hint::black_box;
 
 use cache_node::store::{Item, Lookup, Read, Seconds, Store};
 
-use crate::support::{START, key_of, set, store, thread_nanos};
+use crate::support::{START, key_of, scattered, set, store, thread_nanos};
 
 const OPERATIONS: u64 = 2_000_000;
 
 /// Numbers in an order that no prefetcher follows.
 fn scrambled(count: u64, items: u64) -> impl Iterator<Item = u64> {
-    (0..count).map(move |n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % items)
+    (0..count).map(move |n| scattered(n, items))
 }
 
-fn get(store: &Store, key: Lookup<'_>, now: Seconds) -> usize {
+pub(crate) fn get(store: &Store, key: Lookup<'_>, now: Seconds) -> usize {
     store.get(key, now, Read::Plain, |item| {
         item.map_or(0, |item| item.value.as_slice().map_or(0, <[u8]>::len))
     })

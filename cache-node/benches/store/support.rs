@@ -49,6 +49,11 @@ pub(crate) fn run_anew(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("it prints text")
 }
 
+/// The item that operation `n` is about: an order that no prefetcher follows.
+pub(crate) fn scattered(n: u64, items: u64) -> u64 {
+    (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % items
+}
+
 pub(crate) const START: UnixSeconds = UnixSeconds(1_760_000_000);
 
 /// A store with a limit, for one thread.

@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
 
-use cache_node::store::{Read, Store, StoreConfig};
+use cache_node::store::{Store, StoreConfig};
 
-use crate::support::{START, key_of, set, thread_nanos};
+use crate::speed::get;
+use crate::support::{START, key_of, scattered, set, thread_nanos};
 
 const OPERATIONS: u64 = 1_000_000;
 const ROUNDS: usize = 7;
@@ -28,19 +29,15 @@ pub(crate) fn measure(items: usize) {
         set(&store, store.lookup(&key_of(number)), &value, now);
     }
     println!("{items} items of 32 + 100 bytes, a store made for two threads");
-    let get = |number| {
-        let key = key_of(number);
-        let len = store.get(store.lookup(&key), now, Read::Plain, |item| {
-            item.map_or(0, |item| item.value.len())
-        });
-        assert_eq!(len, 100);
+    let get_hit = |number| {
+        assert_eq!(get(&store, store.lookup(&key_of(number)), now), 100);
     };
     let overwrite = |number| set(&store, store.lookup(&key_of(number)), &value, now);
     let harness = |number| {
         black_box(store.lookup(&key_of(number)).hash);
     };
     compare("harness alone", items, &harness);
-    compare("get hit", items, &get);
+    compare("get hit", items, &get_hit);
     compare("overwrite", items, &overwrite);
 }
 
@@ -67,8 +64,7 @@ fn side_by_side(threads: u64, items: u64, operation: &(impl Fn(u64) + Sync)) -> 
         start.wait();
         let before = thread_nanos();
         for n in thread * OPERATIONS..(thread + 1) * OPERATIONS {
-            // An order that no prefetcher follows.
-            operation((n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % items);
+            operation(scattered(n, items));
         }
         thread_nanos() - before
     };
